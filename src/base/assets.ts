@@ -1,0 +1,11 @@
+// Files that travel inside the executable (assets of Node's single executable application).
+// Source: Node.js 24, "Single executable applications"
+
+/** Reads what the executable carries. Outside of an executable nothing is there. */
+export type Assets = {
+  /** Bytes of the asset, or undefined if this program carries none of that name. Do not write to them. */
+  read(name: AssetName): Uint8Array | undefined;
+};
+
+/** `index.json`: manifest and hashes. `bundle.tar`: the app's bundle. `better_sqlite3.node`: SQLite's native addon. */
+export type AssetName = "index.json" | "bundle.tar" | "better_sqlite3.node";

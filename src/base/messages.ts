@@ -1,0 +1,25 @@
+// What the supervisor and the keeper say to each other over IPC.
+
+/** The app, as it is to be started. */
+export type Launch = {
+  readonly file: string;
+  readonly arguments: readonly string[];
+  readonly directory: string;
+  readonly environment: Readonly<Record<string, string>>;
+};
+
+export type FromKeeper = {
+  /** The database is ready and, where it is replicated, held: the app may start. */
+  readonly kind: "ready";
+  readonly launch: Launch;
+  /** False where nothing is replicated: the keeper has done its work, and ends. */
+  readonly replicating: boolean;
+  /** Time from a stop signal to our exit, in milliseconds. */
+  readonly stopTimeoutMs: number;
+};
+
+export type ToKeeper =
+  /** The app was told to end: ship now what there is. */
+  | { readonly kind: "sync" }
+  /** The app is gone: ship the rest, then end with 0, or with E_FINAL_SYNC's status. */
+  | { readonly kind: "finish" };
