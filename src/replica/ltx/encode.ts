@@ -1,0 +1,137 @@
+// LTX files, written: values in, chunks of bytes out. Who stores them and under which name is not decided here.
+// Source: superfly/ltx, format version 3
+
+import assert from "node:assert/strict";
+import type { PageNumber } from "../../sqlite/page.ts";
+import { Crc64 } from "./crc64.ts";
+import { encodeHeader, LTX_HEADER_SIZE, type LtxHeader } from "./header.ts";
+import { compressBlock, maxCompressedSize } from "./lz4.ts";
+import { encodeFrame, maxWrittenFrameSize } from "./lz4-frame.ts";
+import {
+  CHECKSUM_FLAG,
+  INDEX_SIZE_FIELD,
+  LTX_TRAILER_SIZE,
+  PAGE_FLAG_BLOCK,
+  PAGE_HEADER_SIZE,
+  PageIndex,
+} from "./page-frame.ts";
+import { PageOrder } from "./page-order.ts";
+
+/** A page of the database, with its content. */
+export type LtxPage = { readonly page: PageNumber; readonly data: Uint8Array };
+
+/**
+ * How a page's content is stored: as a whole LZ4 frame, or as a bare LZ4 block behind its size.
+ *
+ * All releases of Litestream 0.5 read frames; only 0.5.16 and later read blocks.
+ */
+export type LtxFlavour = "frame" | "block";
+
+/** A chunk is handed on when the next page might not fit: after 64 to 128 KiB for every page size. */
+const CHUNK_SIZE = 128 * 1024 + 4096;
+
+/**
+ * Encodes a file, in chunks that belong to the receiver.
+ *
+ * Pages come in ascending order, without the lock page, and none above `header.commit`; all of them if the file
+ * begins at transaction 1. A page's data is read before the next page is asked for.
+ */
+export function* encodeLtx(
+  header: LtxHeader,
+  pages: Iterable<LtxPage>,
+  { flavour = "frame" }: { readonly flavour?: LtxFlavour } = {},
+): Generator<Uint8Array, void, undefined> {
+  const { pageSize } = header;
+  const order = new PageOrder(header);
+  const checksum = new Crc64();
+  const index = new PageIndex();
+  const encodePage = flavour === "frame" ? encodeFramePage : encodeBlockPage;
+  const maxPageSize = PAGE_HEADER_SIZE + Math.max(maxWrittenFrameSize(pageSize), 4 + maxCompressedSize(pageSize));
+
+  const headerBytes = encodeHeader(header);
+  checksum.update(headerBytes);
+  let chunk = new Uint8Array(CHUNK_SIZE);
+  chunk.set(headerBytes);
+  let used = LTX_HEADER_SIZE;
+  let offset = 0; // of the chunk in the file
+  for (const { page, data } of pages) {
+    assert(data.byteLength === pageSize, `page ${page} has ${data.byteLength} bytes instead of ${pageSize}`);
+    assertSound(order.add(page));
+    if (chunk.byteLength - used < maxPageSize) {
+      yield chunk.subarray(0, used);
+      offset += used;
+      used = 0;
+      chunk = new Uint8Array(CHUNK_SIZE);
+    }
+    const end = encodePage({ page: { page, data }, chunk, at: used, checksum });
+    index.add({ page, offset: offset + used, size: end - used });
+    used = end;
+  }
+  assertSound(order.end());
+
+  // The rest is small beside the pages, and copied so that a small file doesn't hold on to a large chunk.
+  const pagesEnd = new Uint8Array(PAGE_HEADER_SIZE);
+  const indexBytes = index.encoded();
+  const trailer = encodeTrailer({
+    indexSize: indexBytes.byteLength,
+    checksum: checksum.update(pagesEnd).update(indexBytes),
+  });
+  yield* inChunks(concat([chunk.subarray(0, used), pagesEnd, indexBytes, trailer]));
+}
+
+type PagePlace = {
+  readonly page: LtxPage;
+  readonly chunk: Uint8Array;
+  readonly at: number;
+  readonly checksum: Crc64;
+};
+
+/** Writes a page with its header, and gives the end. The checksum takes the data before its compression. */
+function encodeFramePage({ page: { page, data }, chunk, at, checksum }: PagePlace): number {
+  const content = at + PAGE_HEADER_SIZE;
+  const view = new DataView(chunk.buffer, at, PAGE_HEADER_SIZE);
+  view.setUint32(0, page);
+  view.setUint16(4, 0);
+  checksum.update(chunk.subarray(at, content)).update(data);
+  return encodeFrame({ content: data, target: chunk, at: content });
+}
+
+/** As encodeFramePage; the checksum takes the block's size, too. */
+function encodeBlockPage({ page: { page, data }, chunk, at, checksum }: PagePlace): number {
+  const content = at + PAGE_HEADER_SIZE + 4;
+  const end = compressBlock({ source: data, target: chunk, at: content });
+  const view = new DataView(chunk.buffer, at, PAGE_HEADER_SIZE + 4);
+  view.setUint32(0, page);
+  view.setUint16(4, PAGE_FLAG_BLOCK);
+  view.setUint32(PAGE_HEADER_SIZE, end - content);
+  checksum.update(chunk.subarray(at, content)).update(data);
+  return end;
+}
+
+/** The index's size and the trailer. `checksum` has taken all that comes before. */
+function encodeTrailer({ indexSize, checksum }: { readonly indexSize: number; readonly checksum: Crc64 }): Uint8Array {
+  const bytes = new Uint8Array(INDEX_SIZE_FIELD + LTX_TRAILER_SIZE);
+  const view = new DataView(bytes.buffer);
+  view.setBigUint64(0, BigInt(indexSize));
+  checksum.update(bytes.subarray(0, INDEX_SIZE_FIELD + 8));
+  view.setBigUint64(INDEX_SIZE_FIELD + 8, checksum.digest() | CHECKSUM_FLAG);
+  return bytes;
+}
+
+function assertSound(problem: string | undefined): void {
+  assert(problem === undefined, problem);
+}
+
+function concat(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((size, part) => size + part.byteLength, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.byteLength;
+  }
+  return whole;
+}
+
+function* inChunks(bytes: Uint8Array): Generator<Uint8Array, void, undefined> {
+  for (let at = 0; at < bytes.byteLength; at += CHUNK_SIZE) yield bytes.subarray(at, at + CHUNK_SIZE);
+}

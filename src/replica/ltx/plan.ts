@@ -1,0 +1,100 @@
+// Which files a restore reads, in which order. Pure; the files' content is not looked at.
+// Source: Litestream 0.5, calculation of the restore plan
+
+import { FlysqliteError } from "../../base/errors.ts";
+import { type LtxFileInfo, SNAPSHOT_LEVEL } from "./names.ts";
+import { FIRST_TXID, formatTxid, NO_TXID, nextTxid, type Txid, toTxid } from "./txid.ts";
+
+export type RestoreTarget =
+  | { readonly kind: "latest" }
+  /** The state after exactly this transaction. */
+  | { readonly kind: "txid"; readonly txid: Txid }
+  /** The last state before this time, in milliseconds since the Unix epoch. */
+  | { readonly kind: "timestamp"; readonly ms: number };
+
+/**
+ * Lists the files that lead to `target`, in the order to apply them. The plan is never empty: a replica
+ * without files is for the caller to tell apart, as only it knows whether the listing proves that.
+ *
+ * The newest snapshot comes first, then at each step the file that leads farthest without a hole. Files
+ * may overlap. One rule is stricter than Litestream's: when files before a timestamp lie beyond a hole, Litestream
+ * restores the state before the hole without a word; here it is a failure, as it is for the latest state.
+ */
+export function planRestore(files: readonly LtxFileInfo[], target: RestoreTarget): readonly LtxFileInfo[] {
+  const eligible = files.filter((file) => isWithin(file, target));
+  const snapshot = eligible
+    .filter((file) => file.level === SNAPSHOT_LEVEL && file.min === FIRST_TXID)
+    .reduce<LtxFileInfo | undefined>(
+      (best, file) => (best === undefined || file.max > best.max ? file : best),
+      undefined,
+    );
+  const plan = snapshot === undefined ? [] : [snapshot];
+  let reached = snapshot?.max ?? NO_TXID;
+
+  // Sorted by their start, the files that join on to `reached` are always a prefix, and one pass is enough.
+  const steps = eligible.filter((file) => file.level !== SNAPSHOT_LEVEL).sort(byMin);
+  let farthest: LtxFileInfo | undefined;
+  let next = 0;
+  while (true) {
+    for (let file = steps[next]; file !== undefined && file.min <= reached + 1n; file = steps[++next]) {
+      if (farthest === undefined || leadsFarther(file, farthest)) farthest = file;
+    }
+    if (farthest === undefined || farthest.max <= reached) break;
+    plan.push(farthest);
+    reached = farthest.max;
+  }
+
+  const beyond = steps[next];
+  if (beyond !== undefined) throw hole(reached, beyond);
+  if (target.kind === "txid" && reached !== target.txid) throw notReached(files, target.txid, reached);
+  if (plan.length === 0) throw nothing(files, target);
+  return plan;
+}
+
+function isWithin(file: LtxFileInfo, target: RestoreTarget): boolean {
+  if (target.kind === "txid") return file.max <= target.txid;
+  return target.kind === "latest" || file.modifiedMs < target.ms;
+}
+
+function byMin(a: LtxFileInfo, b: LtxFileInfo): number {
+  return a.min < b.min ? -1 : a.min > b.min ? 1 : 0;
+}
+
+/** Litestream's order among files that join on: it decides which of two equally good plans is taken. */
+function leadsFarther(file: LtxFileInfo, than: LtxFileInfo): boolean {
+  if (file.max !== than.max) return file.max > than.max;
+  if (file.min !== than.min) return file.min < than.min;
+  if (file.level !== than.level) return file.level > than.level;
+  return file.modifiedMs < than.modifiedMs;
+}
+
+function hole(reached: Txid, beyond: LtxFileInfo): FlysqliteError {
+  return gap(`${missing(nextTxid(reached), toTxid(beyond.min - 1n))} before "${beyond.key}"`, reached);
+}
+
+function notReached(files: readonly LtxFileInfo[], txid: Txid, reached: Txid): FlysqliteError {
+  const merge = files.find((file) => file.level !== SNAPSHOT_LEVEL && file.min <= txid && file.max > txid);
+  if (merge === undefined) return gap(missing(nextTxid(reached), txid), reached);
+  return gap(`transaction ${formatTxid(txid)} is kept only within "${merge.key}", with later ones`, reached);
+}
+
+function nothing(files: readonly LtxFileInfo[], target: RestoreTarget): FlysqliteError {
+  if (files.length === 0 || target.kind !== "timestamp")
+    return gap("the replica has no files that begin a history", NO_TXID);
+  return gap(`no files are older than ${describeTime(target.ms)}`, NO_TXID);
+}
+
+function missing(first: Txid, last: Txid): string {
+  if (first === last) return `transaction ${formatTxid(first)} is missing`;
+  return `transactions ${formatTxid(first)} to ${formatTxid(last)} are missing`;
+}
+
+function gap(problem: string, reached: Txid): FlysqliteError {
+  const good = reached === NO_TXID ? "there is no good position" : `the last good position is ${formatTxid(reached)}`;
+  return new FlysqliteError("E_REPLICA_GAP", `Cannot plan the restore: ${problem}; ${good}`);
+}
+
+function describeTime(ms: number): string {
+  const time = new Date(ms);
+  return Number.isNaN(time.getTime()) ? `${ms} ms` : time.toISOString();
+}
