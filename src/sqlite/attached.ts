@@ -1,0 +1,417 @@
+// The replicator's hold on a live database: the one owner of its handles, and the rules by which frames of
+// the write-ahead log can't vanish before they are copied. sqlite/README.md gives the argument; in short:
+//
+// - At every instant after attach() at least one of our connections has a read transaction open, and the next
+//   one begins before the old one ends. So the log is restarted at most once between two captures, and only
+//   where nothing was left to copy ("sealed").
+// - Frames are read only up to the mxFrame that SQLite itself reports.
+// - No file descriptor of the database is ever closed while SQLite has it open, as closing any of them drops
+//   all of the process's POSIX locks on it: https://sqlite.org/howtocorrupt.html, section 2.2.
+
+import assert from "node:assert/strict";
+import { closeSync, fdatasyncSync, fstatSync, openSync, readSync, statSync } from "node:fs";
+import type { At } from "../base/context.ts";
+import { FlysqliteError, systemCode } from "../base/errors.ts";
+import { type Connection, type Driver, isBusy } from "./driver.ts";
+import { type PageNumber, type PageSize, parsePageSize } from "./page.ts";
+import { sameSalts } from "./wal/format.ts";
+import {
+  readChanges,
+  readWalHeader,
+  stillAt,
+  type WalChanges,
+  WalMismatch,
+  type WalPosition,
+  walStart,
+} from "./wal/read.ts";
+
+/** The database file as it was seen; a checkpoint, a copy or a restore over it changes one of these. */
+export type FileStamp = {
+  readonly sizeBytes: number;
+  /** Time of the last write, in milliseconds since the Unix epoch, with all digits that the system gives. */
+  readonly modifiedMs: number;
+};
+
+/** Up to where the database was copied: a place in the log, or, while the log is empty, the file as it was. */
+export type Position = ({ readonly kind: "log" } & WalPosition) | ({ readonly kind: "file" } & FileStamp);
+
+/** Where copying stands after something was copied. */
+export type Mark = {
+  readonly position: Position;
+  /** True where the log was wholly checkpointed there, so that its next restart loses nothing. */
+  readonly sealed: boolean;
+};
+
+export type Capture =
+  | { readonly kind: "nothing" }
+  | {
+      readonly kind: "changes";
+      readonly changes: WalChanges;
+      readonly page: PageReader;
+      /** For advance(), once the changes are safe elsewhere. */
+      readonly mark: Mark;
+    }
+  /** Frames may have been missed. Only a copy of the whole database continues the history. */
+  | { readonly kind: "broken"; readonly reason: string };
+
+/** Reads a page's content. Valid until the reader that was open at the capture ends. */
+export type PageReader = (page: PageNumber) => Uint8Array;
+
+/** A whole database at one commit, while other processes go on writing. */
+export type Snapshot = Disposable & {
+  readonly pageCount: number;
+  readonly page: PageReader;
+  /** For advance(), once the pages are safe elsewhere. */
+  readonly mark: Mark;
+};
+
+/** How long a checkpoint by seal may keep the app's writers waiting for the write lock to be had, in milliseconds. */
+const SEAL_LOCK_TIMEOUT_MS = 100;
+
+/** How often a capture is tried while a restart of the log races with it. */
+const CAPTURE_TRIES = 20;
+
+export type Attached = ReturnType<typeof attach>;
+
+/**
+ * Attaches to the database at `path`, which must exist, sets WAL mode if need be, and begins the first read
+ * transaction. From then on nothing that is committed can leave the log before capture() has given it.
+ */
+export function attach(path: string, { driver, at }: { readonly driver: Driver; readonly at: At }) {
+  const database = openSync(path, "r"); // before SQLite's handles, and closed after them
+  const walPath = `${path}-wal`;
+  const connect = (busyTimeoutMs: number): Connection => {
+    const connection = driver.open(path, { busyTimeoutMs });
+    connection.exec("PRAGMA wal_autocheckpoint=0");
+    return connection;
+  };
+
+  const control = connect(5000);
+  const mode = control.all("PRAGMA journal_mode=WAL")[0]?.["journal_mode"];
+  if (mode !== "wal") {
+    throw new FlysqliteError("E_DB_INVALID", `Cannot set WAL mode on "${path}": SQLite answered "${String(mode)}"`);
+  }
+  const pageSize = readPageSize(control, path);
+
+  let reader = connect(5000);
+  let spare = connect(5000);
+  let writer: Connection | undefined;
+  beginRead(reader);
+
+  let position: Position | undefined;
+  // True when the log was wholly copied and wholly checkpointed at the last capture: then, and only then, its
+  // next restart loses nothing. It belongs to the reader that is open.
+  let sealed = false;
+
+  /** mxFrame and nBackfill. Source: https://sqlite.org/pragma.html#pragma_wal_checkpoint, NOOP */
+  function walState(): { readonly frames: number; readonly checkpointed: number } {
+    const row = control.all("PRAGMA wal_checkpoint(NOOP)")[0];
+    const frames = Number(row?.["log"]);
+    const checkpointed = Number(row?.["checkpointed"]);
+    assert(frames >= 0 && checkpointed >= 0, `wal_checkpoint(NOOP) answered log=${frames}`);
+    return { frames, checkpointed };
+  }
+
+  function withWal<Result>(use: (file: number | undefined) => Result): Result {
+    let file: number;
+    try {
+      file = openSync(walPath, "r"); // the log carries no locks, so it may be opened and closed
+    } catch (error) {
+      if (systemCode(error) === "ENOENT") return use(undefined);
+      throw error;
+    }
+    try {
+      return use(file);
+    } finally {
+      closeSync(file);
+    }
+  }
+
+  /** One look at the log: "again" where a restart of the log got in between. */
+  function look(file: number | undefined): Capture | "again" {
+    const before = file === undefined ? undefined : readWalHeader(file);
+    const { frames, checkpointed } = walState();
+    const header = file === undefined ? undefined : readWalHeader(file);
+    if (before?.salts.join() !== header?.salts.join()) return "again";
+
+    if (frames === 0) {
+      // No log, or a writer is about to begin a new one over a log that was sealed.
+      if (position?.kind === "file" || sealed) return { kind: "nothing" };
+      return { kind: "broken", reason: "the log was emptied before it was copied" };
+    }
+    if (file === undefined || header === undefined) return "again";
+
+    const from = continuation(header);
+    if (typeof from === "string") return { kind: "broken", reason: from };
+    if (frames < from.frame) return "again";
+    if (frames === from.frame) {
+      if (!stillAt(file, from)) return { kind: "broken", reason: "the last copied frame was overwritten" };
+      sealed = checkpointed === frames;
+      return { kind: "nothing" };
+    }
+    const changes = readChanges(file, from, frames);
+    return {
+      kind: "changes",
+      changes,
+      page: walPages(changes),
+      mark: { position: { kind: "log", ...changes.end }, sealed: checkpointed === frames },
+    };
+  }
+
+  /** Where in the log with this header the copying goes on, or why it can't. */
+  function continuation(header: WalPosition["header"]): WalPosition | string {
+    if (header.pageSize !== pageSize) return `the page size changed from ${pageSize} to ${header.pageSize} bytes`;
+    const inLog = position?.kind === "log" ? position : undefined;
+    if (inLog !== undefined && sameSalts(header.salts, inLog.header.salts)) return inLog;
+    if (!sealed) return "the log was restarted before it was copied";
+    // A restart adds exactly 1 to the first salt; anything else is more than one restart.
+    if (inLog !== undefined && header.salts[0] !== (inLog.header.salts[0] + 1) >>> 0) {
+      return "the log was restarted more than once";
+    }
+    return walStart(header);
+  }
+
+  function walPages(changes: WalChanges): PageReader {
+    return (page) => {
+      const offset = changes.pages.get(page);
+      if (offset === undefined) return new Uint8Array(pageSize);
+      return withWal((file) => {
+        assert(file !== undefined, "the log is pinned by our reader");
+        return readPage(file, offset, pageSize);
+      });
+    };
+  }
+
+  function capture(): Capture {
+    at("capture");
+    let mismatch: unknown;
+    for (let tries = 0; tries < CAPTURE_TRIES; tries += 1) {
+      try {
+        const found = withWal(look);
+        if (found !== "again") return found;
+      } catch (error) {
+        if (!(error instanceof WalMismatch)) throw error;
+        mismatch = error;
+      }
+    }
+    const why = mismatch instanceof Error ? mismatch.message : "the log does not come to rest";
+    return { kind: "broken", reason: why };
+  }
+
+  function beginSpare(): void {
+    beginRead(spare);
+    at("reader begun");
+  }
+
+  function endOlder(): void {
+    reader.exec("ROLLBACK");
+    [reader, spare] = [spare, reader];
+    at("reader ended");
+  }
+
+  return {
+    path,
+    pageSize,
+
+    get position(): Position | undefined {
+      return position;
+    },
+
+    /** Frames in the log now, and how many of them are in the database file. */
+    walState,
+
+    /**
+     * Takes up copying where an earlier process left it. False, and nothing changed, where the log no longer
+     * continues from there.
+     */
+    resume(from: Position): boolean {
+      const { frames, checkpointed } = walState();
+      const continues =
+        from.kind === "file"
+          ? frames === 0 && sameStamp(from, stamp(database))
+          : from.header.pageSize === pageSize &&
+            frames >= from.frame &&
+            withWal((file) => file !== undefined && stillAt(file, from));
+      if (!continues) return false;
+      position = from;
+      sealed = frames === checkpointed && frames === (from.kind === "log" ? from.frame : 0);
+      return true;
+    },
+
+    capture,
+
+    /** Moves on after the changes of a capture, or a snapshot, are safe elsewhere. */
+    advance(to: Mark): void {
+      ({ position, sealed } = to);
+    },
+
+    /** Makes what was captured durable here, so that no copy is ever ahead of the volume. */
+    syncWal(): void {
+      withWal((file) => {
+        if (file !== undefined) fdatasyncSync(file);
+      });
+    },
+
+    /**
+     * Begins a second reader and, after `copy` has copied what there is, ends the first: our hold on the log
+     * moves forward without a gap.
+     */
+    async handOver(copy: () => Promise<void>): Promise<void> {
+      beginSpare();
+      try {
+        await copy();
+      } catch (error) {
+        spare.exec("ROLLBACK");
+        throw error;
+      }
+      endOlder();
+    },
+
+    /** Copies committed pages into the database file as far as the readers allow; waits for nobody. */
+    checkpoint(): void {
+      at("checkpoint");
+      try {
+        control.exec("PRAGMA wal_checkpoint(PASSIVE)");
+      } catch (error) {
+        if (!isBusy(error)) throw error; // someone else checkpoints: just as well
+      }
+    },
+
+    /**
+     * Checkpoints the whole log while writers are locked out for a moment, so that the next writer restarts
+     * it. `copy` must copy what there is into memory, without waiting. Gives whether the log is sealed now;
+     * undefined, and nothing was done, where the lock was not to be had.
+     */
+    sealedCheckpoint(copy: () => void): boolean | undefined {
+      writer ??= connect(SEAL_LOCK_TIMEOUT_MS);
+      try {
+        writer.exec("BEGIN IMMEDIATE");
+      } catch (error) {
+        if (isBusy(error)) return undefined;
+        throw error;
+      }
+      try {
+        at("sealing");
+        copy();
+        reader.exec("ROLLBACK"); // the write lock stands in for it: nobody else can restart the log
+        this.checkpoint();
+        beginRead(reader);
+        const { frames, checkpointed } = walState();
+        return frames === checkpointed;
+      } finally {
+        writer.exec("ROLLBACK");
+        at("write lock released");
+      }
+    },
+
+    /**
+     * A consistent view of the whole database. Pages that the log holds come from the log, which can't restart
+     * while the view is open; all others come from the database file, where nothing above the view's commit
+     * is written meanwhile.
+     */
+    snapshot(): Snapshot {
+      writer ??= connect(SEAL_LOCK_TIMEOUT_MS);
+      const view = connect(5000);
+      let overlay: WalChanges | undefined;
+      let sealedThen = false;
+      withRetriedLock(writer, () => {
+        beginRead(view);
+        const { frames, checkpointed } = walState();
+        sealedThen = frames === checkpointed;
+        overlay = withWal((file) => {
+          const header = file === undefined ? undefined : readWalHeader(file);
+          if (file === undefined || header === undefined || frames === 0) return undefined;
+          return readChanges(file, walStart(header), frames);
+        });
+        // A fully checkpointed log may be overwritten by the next writer, but then the database file is whole
+        // and stays so: our view keeps every checkpoint from it.
+        at("snapshot begun");
+      });
+      const pageCount = Number(view.all("PRAGMA page_count")[0]?.["page_count"]);
+      const inWal = sealedThen ? undefined : overlay?.pages;
+      return {
+        pageCount,
+        mark: {
+          position: overlay === undefined ? { kind: "file", ...stamp(database) } : { kind: "log", ...overlay.end },
+          sealed: sealedThen,
+        },
+        page: (page) => {
+          const offset = inWal?.get(page);
+          if (offset === undefined) return readPage(database, (page - 1) * pageSize, pageSize);
+          return withWal((file) => {
+            assert(file !== undefined, "the log is pinned by the snapshot's reader");
+            return readPage(file, offset, pageSize);
+          });
+        },
+        [Symbol.dispose]: () => view.close(),
+      };
+    },
+
+    /** False when the path no longer leads to the file that we hold: it was replaced under us. */
+    isStillThere(): boolean {
+      const held = fstatSync(database);
+      try {
+        const found = statSync(path);
+        return found.ino === held.ino && found.dev === held.dev;
+      } catch (error) {
+        if (systemCode(error) === "ENOENT") return false;
+        throw error;
+      }
+    },
+
+    /**
+     * Closes everything. The last connection to close copies the log into the database and deletes it, and
+     * with it the proof of where the copying stopped: a process that ends anyway should just end.
+     */
+    close(): void {
+      for (const connection of [reader, spare, writer, control]) connection?.close();
+      closeSync(database);
+    },
+  };
+}
+
+function beginRead(connection: Connection): void {
+  connection.exec("BEGIN");
+  connection.all("SELECT 1 FROM sqlite_schema LIMIT 1"); // BEGIN alone takes no snapshot
+}
+
+function stamp(file: number): FileStamp {
+  const { size, mtimeMs } = fstatSync(file);
+  return { sizeBytes: size, modifiedMs: mtimeMs };
+}
+
+function sameStamp(a: FileStamp, b: FileStamp): boolean {
+  return a.sizeBytes === b.sizeBytes && a.modifiedMs === b.modifiedMs;
+}
+
+/** Runs `use` while `writer` has the write lock; the app's writers may keep it waiting, but not for ever. */
+function withRetriedLock(writer: Connection, use: () => void): void {
+  const tries = 100;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      writer.exec("BEGIN IMMEDIATE");
+      break;
+    } catch (error) {
+      if (!isBusy(error) || attempt === tries) throw error;
+    }
+  }
+  try {
+    use();
+  } finally {
+    writer.exec("ROLLBACK");
+  }
+}
+
+function readPage(file: number, offset: number, pageSize: number): Uint8Array {
+  const bytes = new Uint8Array(pageSize);
+  const length = readSync(file, bytes, 0, pageSize, offset);
+  // SQLite never wrote a free page at the end of a file that grew: its content is zeros. A torn read is not.
+  assert(length === pageSize || length === 0, `read ${length} of ${pageSize} bytes at ${offset}`);
+  return bytes;
+}
+
+function readPageSize(connection: Connection, path: string): PageSize {
+  const pageSize = parsePageSize(Number(connection.all("PRAGMA page_size")[0]?.["page_size"]));
+  if (pageSize === undefined) throw new FlysqliteError("E_DB_INVALID", `Cannot tell the page size of "${path}"`);
+  return pageSize;
+}

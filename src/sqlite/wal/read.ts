@@ -1,0 +1,127 @@
+// The committed frames of a write-ahead log, read and verified up to a frame that SQLite vouches for.
+// Source: https://sqlite.org/fileformat2.html#the_write_ahead_log, section 4
+
+import { readSync } from "node:fs";
+import type { PageNumber } from "../page.ts";
+import {
+  addChecksum,
+  decodeFrameHeader,
+  decodeWalHeader,
+  FRAME_HEADER_SIZE,
+  frameOffset,
+  sameSalts,
+  WAL_HEADER_SIZE,
+  type WalChecksum,
+  type WalHeader,
+} from "./format.ts";
+
+/** Where the log was read to: everything up to and including frame `frame` of the log with this header. */
+export type WalPosition = {
+  readonly header: WalHeader;
+  /** Number of frames, so also the number of the last one; 0 at the log's start. */
+  readonly frame: number;
+  /** The running checksum after that frame. */
+  readonly checksum: WalChecksum;
+};
+
+/** What the transactions between two positions leave behind. */
+export type WalChanges = {
+  /** Size of the database in pages after the last transaction. */
+  readonly commitSize: number;
+  /** Smallest size in pages after any of the transactions. Pages above it lost their old content. */
+  readonly smallestCommitSize: number;
+  /** Newest content of each page up to commitSize: byte offset in the log where the page begins. */
+  readonly pages: ReadonlyMap<PageNumber, number>;
+  readonly end: WalPosition;
+};
+
+/** The log does not hold what SQLite says it holds: a restart raced with the reading, or it is damaged. */
+export class WalMismatch extends Error {}
+
+/** Frames that are read at once, in bytes: large enough to spare calls, small enough to stay in the cache. */
+const CHUNK_BYTES = 256 * 1024;
+
+/** Reads the header of the open log; undefined where there is none. */
+export function readWalHeader(file: number): WalHeader | undefined {
+  const bytes = new Uint8Array(WAL_HEADER_SIZE);
+  return readSync(file, bytes, 0, WAL_HEADER_SIZE, 0) < WAL_HEADER_SIZE ? undefined : decodeWalHeader(bytes);
+}
+
+/** The position before the first frame. */
+export function walStart(header: WalHeader): WalPosition {
+  return { header, frame: 0, checksum: header.checksum };
+}
+
+/** True when the frame at `position` is still the one that was read there. */
+export function stillAt(file: number, position: WalPosition): boolean {
+  const header = readWalHeader(file);
+  if (header === undefined || !sameSalts(header.salts, position.header.salts)) return false;
+  if (position.frame === 0) return true;
+  const bytes = new Uint8Array(FRAME_HEADER_SIZE);
+  const offset = frameOffset(position.frame, position.header.pageSize);
+  if (readSync(file, bytes, 0, FRAME_HEADER_SIZE, offset) < FRAME_HEADER_SIZE) return false;
+  const { salts, checksum } = decodeFrameHeader(new DataView(bytes.buffer), 0);
+  return (
+    sameSalts(salts, position.header.salts) &&
+    checksum[0] === position.checksum[0] &&
+    checksum[1] === position.checksum[1]
+  );
+}
+
+/**
+ * Reads the frames after `from` up to frame `last`, verifies salts and running checksum of each, and gives
+ * the newest place of each page. Throws WalMismatch where a frame is not what it must be, or where `last`
+ * does not end a transaction.
+ *
+ * `last` must come from SQLite itself (mxFrame): a checksum alone also vouches for a commit whose fsync
+ * failed, which the application was told did not happen.
+ */
+export function readChanges(file: number, from: WalPosition, last: number): WalChanges {
+  const { header } = from;
+  const frameSize = FRAME_HEADER_SIZE + header.pageSize;
+  const framesPerChunk = Math.max(1, Math.floor(CHUNK_BYTES / frameSize));
+  const buffer = new Uint8Array(framesPerChunk * frameSize);
+  const view = new DataView(buffer.buffer);
+
+  const pages = new Map<PageNumber, number>();
+  const inTransaction: { page: PageNumber; offset: number }[] = [];
+  let checksum = from.checksum;
+  let commitSize = 0;
+  let smallestCommitSize = Number.MAX_SAFE_INTEGER;
+
+  for (let frame = from.frame + 1; frame <= last; ) {
+    const count = Math.min(framesPerChunk, last - frame + 1);
+    const length = count * frameSize;
+    if (readSync(file, buffer, 0, length, frameOffset(frame, header.pageSize)) < length) {
+      throw new WalMismatch(`the log ends before frame ${last}`);
+    }
+    for (let at = 0; at < length; at += frameSize, frame += 1) {
+      const found = decodeFrameHeader(view, at);
+      if (!sameSalts(found.salts, header.salts)) throw new WalMismatch(`frame ${frame} has other salts`);
+      checksum = addChecksum(checksum, buffer.subarray(at, at + 8), header.bigEndian);
+      checksum = addChecksum(checksum, buffer.subarray(at + FRAME_HEADER_SIZE, at + frameSize), header.bigEndian);
+      if (checksum[0] !== found.checksum[0] || checksum[1] !== found.checksum[1]) {
+        throw new WalMismatch(`frame ${frame} has a wrong checksum`);
+      }
+      if (found.page === 0) throw new WalMismatch(`frame ${frame} names page 0`);
+      inTransaction.push({
+        page: found.page as PageNumber,
+        offset: frameOffset(frame, header.pageSize) + FRAME_HEADER_SIZE,
+      });
+      if (found.commitSize === 0) continue;
+
+      // A shrunken database forgets what was above its end, even if it grows again.
+      if (found.commitSize < commitSize) forgetAbove(pages, found.commitSize);
+      for (const { page, offset } of inTransaction) if (page <= found.commitSize) pages.set(page, offset);
+      inTransaction.length = 0;
+      commitSize = found.commitSize;
+      smallestCommitSize = Math.min(smallestCommitSize, commitSize);
+    }
+  }
+  if (inTransaction.length > 0 || commitSize === 0) throw new WalMismatch(`frame ${last} does not end a transaction`);
+  return { commitSize, smallestCommitSize, pages, end: { header, frame: last, checksum } };
+}
+
+function forgetAbove(pages: Map<PageNumber, number>, size: number): void {
+  for (const page of pages.keys()) if (page > size) pages.delete(page);
+}
