@@ -1,0 +1,89 @@
+// What a replica holds, as its listing shows it. "Nothing" is a fact only when the store answered so.
+
+import { FlysqliteError } from "../base/errors.ts";
+import type { ObjectStore } from "../storage/store.ts";
+import { LEVELS, type LtxFileInfo, parseLtxName } from "./ltx/names.ts";
+import { NO_TXID, type Txid } from "./ltx/txid.ts";
+
+export type ReplicaContent = {
+  /** All LTX files of all levels. Empty where no history has begun. */
+  readonly files: readonly LtxFileInfo[];
+  /** Id of the database whose history this is, where flysqlite wrote or took over the replica. */
+  readonly databaseId: string | undefined;
+  /** Last transaction of any file; 0 where there is none. */
+  readonly lastTxid: Txid;
+};
+
+/** Says whose history a replica holds. Litestream passes over it, as its name is no LTX file's. */
+export const IDENTITY_KEY = "flysqlite/identity.json";
+
+/** Where Litestream 0.3 keeps its replicas. */
+const V03_PREFIX = "generations/";
+
+/** More than an identity object ever needs, in bytes. */
+const MAX_IDENTITY_BYTES = 4096;
+
+export async function inspectReplica(
+  store: ObjectStore,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<ReplicaContent> {
+  const objects = await store.list("", { signal });
+  const old = objects.find(({ key }) => key.startsWith(V03_PREFIX));
+  if (old !== undefined) {
+    throw new FlysqliteError(
+      "E_CONFIG",
+      `"${store.address}" holds a replica of Litestream 0.3 ("${old.key}"), which this release can't restore`,
+      { hint: "Restore it with Litestream, put the database on the volume, and name a new, empty replica" },
+    );
+  }
+  const files: LtxFileInfo[] = [];
+  for (const level of LEVELS) {
+    const directory = `${store.levelDirectory(level)}/`;
+    for (const { key, sizeBytes, modifiedMs } of objects) {
+      if (!key.startsWith(directory)) continue;
+      const range = parseLtxName(key.slice(directory.length));
+      if (range !== undefined) files.push({ level, ...range, key, sizeBytes, modifiedMs });
+    }
+  }
+  const databaseId = objects.some(({ key }) => key === IDENTITY_KEY) ? await readIdentity(store, signal) : undefined;
+  const lastTxid = files.reduce((last, { max }) => (max > last ? max : last), NO_TXID);
+  return { files, databaseId, lastTxid };
+}
+
+/** Writes the identity of a replica that has none; gives the one that holds, which may be another's. */
+export async function claimReplica(
+  store: ObjectStore,
+  { databaseId, signal }: { readonly databaseId: string; readonly signal: AbortSignal },
+): Promise<string> {
+  const body = new TextEncoder().encode(`${JSON.stringify({ databaseId })}\n`);
+  if (await store.put(IDENTITY_KEY, [body], { ifAbsent: true, signal })) return databaseId;
+  return readIdentity(store, signal);
+}
+
+async function readIdentity(store: ObjectStore, signal: AbortSignal): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of (await store.get(IDENTITY_KEY, { signal })) ?? []) {
+    sizeBytes += chunk.byteLength;
+    if (sizeBytes > MAX_IDENTITY_BYTES) break;
+    chunks.push(chunk);
+  }
+  const databaseId = parseIdentity(Buffer.concat(chunks).toString("utf8"));
+  if (databaseId === undefined) {
+    throw new FlysqliteError(
+      "E_REPLICA_CORRUPT",
+      `Cannot read "${IDENTITY_KEY}" of "${store.address}": it names no database`,
+    );
+  }
+  return databaseId;
+}
+
+function parseIdentity(text: string): string | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value !== "object" || value === null || !("databaseId" in value)) return undefined;
+    return typeof value.databaseId === "string" ? value.databaseId : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,123 @@
+// What one upload at level 0 carries: the pages of a capture or of the whole database, as an LTX file.
+// Pure but for the pages, which it reads through the functions it is given.
+
+import type { Capture, Mark, Position, Snapshot } from "../sqlite/attached.ts";
+import { lockPage, type PageNumber, type PageSize } from "../sqlite/page.ts";
+import { FRAME_HEADER_SIZE, frameOffset, sameSalts } from "../sqlite/wal/format.ts";
+import type { WalPosition } from "../sqlite/wal/read.ts";
+import { encodeLtx, type LtxPage } from "./ltx/encode.ts";
+import type { LtxHeader, LtxWalRange } from "./ltx/header.ts";
+
+import type { Txid } from "./ltx/txid.ts";
+import type { ReplicatedPosition } from "./state.ts";
+
+export type Shipment = {
+  readonly position: ReplicatedPosition;
+  readonly timestampMs: number;
+  /** The file's bytes; the same each time, as long as the database's readers stay open. */
+  readonly body: () => Iterable<Uint8Array>;
+  /** For Attached.advance() when the upload is answered. */
+  readonly mark: Mark;
+};
+
+/**
+ * Offset that stands for "no part of a log", in bytes. Litestream takes over a replica only where the newest
+ * level-0 file has an offset behind the log's header.
+ */
+const NO_LOG: LtxWalRange = { offsetBytes: 32, sizeBytes: 0, salts: [0, 0] };
+
+/** The pages that changed since `previous`. */
+export function shipChanges(
+  capture: Extract<Capture, { kind: "changes" }>,
+  {
+    txid,
+    previous,
+    timestampMs,
+  }: { readonly txid: Txid; readonly previous: ReplicatedPosition; readonly timestampMs: number },
+): Shipment {
+  const { changes, page, mark } = capture;
+  const { pageSize } = changes.end.header;
+  const header: LtxHeader = {
+    pageSize,
+    commit: changes.commitSize,
+    min: txid,
+    max: txid,
+    timestampMs,
+    wal: walRange(previous.position, changes.end),
+  };
+  const numbers = pagesToShip({
+    changed: changes.pages.keys(),
+    sizeBefore: Math.min(previous.pageCount, changes.smallestCommitSize),
+    sizeAfter: changes.commitSize,
+    pageSize,
+  });
+  return {
+    position: { txid, pageCount: changes.commitSize, position: mark.position },
+    timestampMs,
+    body: () => encodeLtx(header, readPages(numbers, page)),
+    mark,
+  };
+}
+
+/** All pages of the database. With `min` 1 the file needs none before it. */
+export function shipSnapshot(
+  snapshot: Snapshot,
+  {
+    min,
+    max,
+    pageSize,
+    timestampMs,
+  }: { readonly min: Txid; readonly max: Txid; readonly pageSize: PageSize; readonly timestampMs: number },
+): Shipment {
+  const { pageCount, page, mark } = snapshot;
+  const wal = mark.position.kind === "file" ? NO_LOG : walRange(undefined, mark.position);
+  const header: LtxHeader = { pageSize, commit: pageCount, min, max, timestampMs, wal };
+  return {
+    position: { txid: max, pageCount, position: mark.position },
+    timestampMs,
+    body: () => encodeLtx(header, readPages(allPages(pageCount, pageSize), page)),
+    mark,
+  };
+}
+
+/**
+ * The pages that a level-0 file must hold, ascending: those that changed, and where the database grew, all
+ * new pages, also those that SQLite never wrote. The page of the file locks is never among them.
+ */
+export function pagesToShip({
+  changed,
+  sizeBefore,
+  sizeAfter,
+  pageSize,
+}: {
+  readonly changed: Iterable<PageNumber>;
+  readonly sizeBefore: number;
+  readonly sizeAfter: number;
+  readonly pageSize: PageSize;
+}): readonly PageNumber[] {
+  const pages = new Set(changed);
+  for (let page = sizeBefore + 1; page <= sizeAfter; page += 1) pages.add(page as PageNumber);
+  pages.delete(lockPage(pageSize));
+  return [...pages].sort((a, b) => a - b);
+}
+
+/** The part of the log from `from` to `to`; from its beginning where it was restarted in between. */
+function walRange(from: Position | undefined, to: WalPosition): LtxWalRange {
+  const { pageSize, salts } = to.header;
+  const sameLog = from?.kind === "log" && sameSalts(from.header.salts, salts);
+  const firstFrame = sameLog ? from.frame + 1 : 1;
+  return {
+    offsetBytes: frameOffset(firstFrame, pageSize),
+    sizeBytes: (to.frame - firstFrame + 1) * (FRAME_HEADER_SIZE + pageSize),
+    salts,
+  };
+}
+
+function* allPages(pageCount: number, pageSize: PageSize): Generator<PageNumber> {
+  const lock = lockPage(pageSize);
+  for (let page = 1; page <= pageCount; page += 1) if (page !== lock) yield page as PageNumber;
+}
+
+function* readPages(numbers: Iterable<PageNumber>, read: (page: PageNumber) => Uint8Array): Generator<LtxPage> {
+  for (const page of numbers) yield { page, data: read(page) };
+}

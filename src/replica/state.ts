@@ -1,0 +1,124 @@
+// What this volume remembers of its replication: a file beside the database, replaced before each upload.
+// It is a hint that is checked against the log and the replica, never trusted alone.
+
+import { join } from "node:path";
+import { readIfPresent, writeDurably } from "../base/durable-file.ts";
+import type { Position } from "../sqlite/attached.ts";
+import { parsePageSize } from "../sqlite/page.ts";
+import { formatTxid, parseTxid, type Txid } from "./ltx/txid.ts";
+
+/** A transaction of the replica, and the place in the database's life up to which it reaches. */
+export type ReplicatedPosition = {
+  readonly txid: Txid;
+  /** Size of the database in pages after it. */
+  readonly pageCount: number;
+  readonly position: Position;
+};
+
+export type ReplicationState = {
+  /** Id of the database's history, which its replica carries too: a UUID. */
+  readonly databaseId: string;
+  /** Address of the replica, as the store spells it. */
+  readonly replica: string;
+  /** The newest position that the replica is known to hold. */
+  readonly acked: ReplicatedPosition | undefined;
+  /** The one that was being uploaded when the file was written; the replica may hold it or not. */
+  readonly pending: ReplicatedPosition | undefined;
+};
+
+const FILE_NAME = "replication.json";
+const FORMAT_VERSION = 1;
+
+/** The state in `directory`; undefined where there is none, or none that can be read. */
+export async function readState(directory: string): Promise<ReplicationState | undefined> {
+  const text = await readIfPresent(join(directory, FILE_NAME));
+  return text === undefined ? undefined : parseState(text);
+}
+
+export async function writeState(directory: string, state: ReplicationState): Promise<void> {
+  await writeDurably(join(directory, FILE_NAME), formatState(state));
+}
+
+/** The state as text: one line of JSON. */
+export function formatState({ databaseId, replica, acked, pending }: ReplicationState): string {
+  const stored = {
+    version: FORMAT_VERSION,
+    databaseId,
+    replica,
+    acked: acked && toStored(acked),
+    pending: pending && toStored(pending),
+  };
+  return `${JSON.stringify(stored)}\n`;
+}
+
+/** Reads what formatState() wrote; undefined where anything in it is not as it must be. */
+export function parseState(text: string): ReplicationState | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const stored = asRecord(value);
+  const databaseId = stored?.["databaseId"];
+  const replica = stored?.["replica"];
+  const acked = fromStored(stored?.["acked"]);
+  const pending = fromStored(stored?.["pending"]);
+  if (stored?.["version"] !== FORMAT_VERSION || (acked === undefined && pending === undefined)) return undefined;
+  if (typeof databaseId !== "string" || typeof replica !== "string") return undefined;
+  return { databaseId, replica, acked, pending };
+}
+
+function toStored({ txid, pageCount, position }: ReplicatedPosition) {
+  return { txid: formatTxid(txid), pageCount, position };
+}
+
+function fromStored(value: unknown): ReplicatedPosition | undefined {
+  const stored = asRecord(value);
+  const pageCount = asCount(stored?.["pageCount"]);
+  const position = positionFromStored(asRecord(stored?.["position"]));
+  if (typeof stored?.["txid"] !== "string" || pageCount === undefined || position === undefined) return undefined;
+  const txid = parseTxidOrUndefined(stored["txid"]);
+  return txid === undefined ? undefined : { txid, pageCount, position };
+}
+
+function positionFromStored(stored: Record<string, unknown> | undefined): Position | undefined {
+  if (stored?.["kind"] === "file") {
+    const sizeBytes = asCount(stored["sizeBytes"]);
+    const modifiedMs = stored["modifiedMs"];
+    if (sizeBytes === undefined || typeof modifiedMs !== "number") return undefined;
+    return { kind: "file", sizeBytes, modifiedMs };
+  }
+  const header = asRecord(stored?.["header"]);
+  const pageSize = parsePageSize(asCount(header?.["pageSize"]) ?? 0);
+  const salts = asPair(header?.["salts"]);
+  const headerChecksum = asPair(header?.["checksum"]);
+  const bigEndian = header?.["bigEndian"];
+  const checksum = asPair(stored?.["checksum"]);
+  const frame = asCount(stored?.["frame"]);
+  if (stored?.["kind"] !== "log" || typeof bigEndian !== "boolean" || frame === undefined) return undefined;
+  if (!pageSize || !salts || !headerChecksum || !checksum) return undefined;
+  return { kind: "log", header: { pageSize, salts, checksum: headerChecksum, bigEndian }, frame, checksum };
+}
+
+function parseTxidOrUndefined(text: string): Txid | undefined {
+  try {
+    return parseTxid(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function asRecord(value: unknown): Record<string, unknown> | undefined {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined;
+}
+
+function asCount(value: unknown): number | undefined {
+  return Number.isSafeInteger(value) && Number(value) >= 0 ? Number(value) : undefined;
+}
+
+function asPair(value: unknown): readonly [number, number] | undefined {
+  if (!Array.isArray(value) || value.length !== 2) return undefined;
+  const [first, second] = value.map(asCount);
+  return first === undefined || second === undefined ? undefined : [first, second];
+}
