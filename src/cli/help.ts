@@ -1,0 +1,49 @@
+// What `flysqlite --help` prints. README shows the same tables.
+
+import { FAILURES } from "../base/errors.ts";
+
+export function helpText(version: string): string {
+  return `flysqlite ${version}: runs a Prisma app on SQLite in a container
+
+Usage
+  flysqlite [run] [flags] [--] [command args...]   prepare the database, replicate it, run the app
+  flysqlite run --dry [--json] [command args...]   print what a start would do, and change nothing
+  npx flysqlite build [--help]                     make an executable with the app's migrations in it
+
+  The first word that is no flag begins the app's command. Without a command the start script of
+  package.json runs.
+
+Flags, each also as an environment variable (--volume is FLYSQLITE_VOLUME, and so on)
+  --volume DIR           where the volume is mounted (default /data)
+  --database URL         url of the database, in place of the schema's, such as file:./dev.db
+  --replica URL          where to replicate to, such as file:///backup/app; none says: on purpose nowhere
+  --config FILE          litestream.yml to read (default ./litestream.yml, then /etc/litestream.yml)
+  --sync-interval TIME   least time between two uploads (default 1s)
+  --stop-timeout TIME    from the signal to stop to our end (default 4500ms)
+  --seed COMMAND         seed of a new database, in place of the project's
+  --seed-timeout TIME    time that the seed may take (default 10m)
+  --log FORMAT           text, json, quiet, or debug (default text)
+  --dry, --json, --help, --version
+
+Exit status
+  The app's own. 128 + n where signal n ended it. Otherwise one of these:
+${exitStatusTable()}
+
+Examples
+  ENTRYPOINT ["/usr/local/bin/flysqlite"]          in a Dockerfile; CMD is the app's command
+  flysqlite run --dry --volume ./data              on a laptop: would a deploy start?
+  FLYSQLITE_REPLICA=file:///backup/app flysqlite node server.js
+`;
+}
+
+/** One line a status, with the codes that end with it. */
+export function exitStatusTable(): string {
+  const byStatus = new Map<number, string[]>();
+  for (const [code, { exitStatus }] of Object.entries(FAILURES)) {
+    byStatus.set(exitStatus, [...(byStatus.get(exitStatus) ?? []), code]);
+  }
+  return [...byStatus]
+    .sort(([a], [b]) => a - b)
+    .map(([status, codes]) => `  ${String(status).padStart(4)}  ${codes.join(", ")}`)
+    .join("\n");
+}

@@ -1,0 +1,174 @@
+// litestream.yml, of both of Litestream's lines, as far as this release follows it. Keys that Litestream does
+// not know are refused here, where Litestream passes over them: a misspelt setting would silently not hold.
+// Source: Litestream 0.3 and 0.5, "Configuration File"
+
+import type { LineCounter, Node, YAMLMap } from "yaml";
+import { describe } from "../base/errors.ts";
+import { parseDuration } from "./duration.ts";
+import type { Sourced } from "./settings.ts";
+
+export type DatabaseEntry = {
+  /** "litestream.yml:3", where the entry begins. */
+  readonly source: string;
+  readonly path: Sourced<string> | undefined;
+  /** Url of the replica, or a path. */
+  readonly replica: Sourced<string> | undefined;
+  readonly syncInterval: Sourced<number> | undefined;
+};
+
+export type YmlReport = {
+  readonly entries: readonly DatabaseEntry[];
+  /** What stops a start, each with file and line. */
+  readonly problems: readonly string[];
+  /** Keys that are right but that this release does not follow. */
+  readonly notes: readonly string[];
+};
+
+/** A configuration is a page of text. */
+const MAX_YML_BYTES = 256 * 1024;
+
+const words = (text: string): ReadonlySet<string> => new Set(text.trim().split(/\s+/));
+
+const GLOBAL_KEYS = words(`
+  access-key-id addr auto-recover bucket dbs endpoint exec force-path-style heartbeat-interval heartbeat-url
+  l0-retention l0-retention-check-interval levels logging mcp-addr path region replica-defaults retention
+  secret-access-key shutdown-sync-interval shutdown-sync-timeout skip-verify snapshot socket sync-interval type url
+  validation verify-compaction sign-payload require-content-md5 max-sync-ltx-files storage-class
+`);
+const DATABASE_KEYS = words(`
+  busy-timeout checkpoint-interval dir max-checkpoint-page-count max-sync-wal-bytes meta-dir meta-path
+  min-checkpoint-page-count monitor-interval path pattern recursive replica replicas restore-if-db-not-exists
+  snapshot truncate-page-n watch
+`);
+const REPLICA_KEYS = words(`
+  access-key-id account-key account-name age auto-recover bucket client-cert client-key concurrency
+  concurrent-writes creds endpoint force-path-style host host-key jwt key-path max-reconnects max-sync-ltx-files
+  name nkey part-size password path reconnect-wait region require-content-md5 retention retention-check-interval
+  root-cas sas-token secret-access-key seed sign-payload skip-verify snapshot-interval sse-customer-algorithm
+  sse-customer-key sse-customer-key-path sse-kms-key-id storage-class sync-interval timeout tls token type url user
+  username validation-interval webdav-password webdav-url webdav-username
+`);
+const FOLLOWED = words("dbs path replica replicas url type sync-interval name");
+
+/** Reads the file's text. `file` names it in messages. */
+export async function parseLitestreamYml(
+  text: string,
+  { file, environment }: { readonly file: string; readonly environment: NodeJS.ProcessEnv },
+): Promise<YmlReport> {
+  const problems: string[] = [];
+  const notes: string[] = [];
+  if (text.length > MAX_YML_BYTES)
+    return { entries: [], problems: [`${file}: larger than ${MAX_YML_BYTES} bytes`], notes };
+
+  const expanded = expandVariables(text, { file, environment, problems });
+  const { parseDocument, LineCounter, isMap, isSeq, isScalar } = await import("yaml"); // only where there is such a file
+  const lines = new LineCounter();
+  const document = parseDocument(expanded, { lineCounter: lines, uniqueKeys: true, merge: false });
+  for (const { message, pos } of document.errors) {
+    problems.push(`${file}:${lines.linePos(pos[0]).line}: ${message.split("\n")[0]?.replace(/ at line .*$/, "")}`);
+  }
+  if (document.errors.length > 0 || !isMap(document.contents)) {
+    if (document.errors.length === 0) problems.push(`${file}: it holds no settings`);
+    return { entries: [], problems, notes };
+  }
+
+  const place = placer(file, lines);
+  const checkKeys = (map: YAMLMap, known: ReadonlySet<string>, what: string) => {
+    for (const { key } of map.items) {
+      const name = isScalar(key) ? String(key.value) : "";
+      const at = place(key as Node);
+      if (!known.has(name)) problems.push(`${at}: "${name}" is no key of ${what}`);
+      else if (name === "age")
+        problems.push(`${at}: encryption by age was left behind by Litestream 0.5 and is not supported`);
+      else if (!FOLLOWED.has(name)) notes.push(`${at}: "${name}" is not followed by this release`);
+    }
+  };
+  const scalar = (map: YAMLMap, key: string): Sourced<string> | undefined => {
+    const node = map.get(key, true);
+    if (!isScalar(node) || node.value === null) return undefined;
+    return { value: String(node.value), source: place(node) };
+  };
+  const duration = (map: YAMLMap, key: string): Sourced<number> | undefined => {
+    const found = scalar(map, key);
+    if (found === undefined) return undefined;
+    try {
+      return { value: parseDuration(found.value), source: found.source };
+    } catch (error) {
+      problems.push(`${found.source}: ${key}: ${describe(error)}`);
+      return undefined;
+    }
+  };
+
+  checkKeys(document.contents, GLOBAL_KEYS, "litestream.yml");
+  const globalInterval = duration(document.contents, "sync-interval");
+  const databases = document.contents.get("dbs", true);
+  const entries: DatabaseEntry[] = [];
+  for (const database of isSeq(databases) ? databases.items : []) {
+    if (!isMap(database)) continue;
+    checkKeys(database, DATABASE_KEYS, "a database in dbs");
+    const several = database.get("replicas", true);
+    const replicas = [database.get("replica", true), ...(isSeq(several) ? several.items : [])].filter((node) =>
+      isMap(node),
+    );
+    for (const replica of replicas) checkKeys(replica, REPLICA_KEYS, "a replica");
+    const [replica, another] = replicas;
+    if (another !== undefined) problems.push(`${place(another)}: this release writes one replica, and more are named`);
+    entries.push({
+      source: place(database),
+      path: scalar(database, "path"),
+      replica: replica && replicaUrl(replica, { scalar, problems, at: place(replica) }),
+      syncInterval: (replica && duration(replica, "sync-interval")) ?? globalInterval,
+    });
+  }
+  return { entries, problems, notes };
+}
+
+/** Where a replica's keys point to: its url, or its type and path. */
+function replicaUrl(
+  replica: YAMLMap,
+  {
+    scalar,
+    problems,
+    at,
+  }: {
+    readonly scalar: (map: YAMLMap, key: string) => Sourced<string> | undefined;
+    readonly problems: string[];
+    readonly at: string;
+  },
+): Sourced<string> | undefined {
+  const url = scalar(replica, "url");
+  if (url !== undefined) return url;
+  const type = scalar(replica, "type")?.value ?? "file";
+  if (type !== "file") problems.push(`${at}: a replica of type "${type}": this release replicates to files only`);
+  return scalar(replica, "path");
+}
+
+/**
+ * Puts the environment's values in the place of `$NAME` and `${NAME}`, as Litestream does before it parses.
+ * An unset variable is a problem: an empty path or key would mean something else than was meant.
+ */
+function expandVariables(
+  text: string,
+  {
+    file,
+    environment,
+    problems,
+  }: { readonly file: string; readonly environment: NodeJS.ProcessEnv; readonly problems: string[] },
+): string {
+  return text
+    .split("\n")
+    .map((line, index) => {
+      if (line.trimStart().startsWith("#")) return line;
+      return line.replace(/\$(?:\{(\w+)\}|(\w+))/g, (_, braced?: string, bare?: string) => {
+        const name = braced ?? bare ?? "";
+        const value = environment[name];
+        if (value === undefined) problems.push(`${file}:${index + 1}: the variable ${name} is not set`);
+        return value ?? "";
+      });
+    })
+    .join("\n");
+}
+
+function placer(file: string, lines: LineCounter) {
+  return (node: Node): string => `${file}:${lines.linePos(node.range?.[0] ?? 0).line}`;
+}

@@ -1,0 +1,240 @@
+// What we were told, from all sources, as one value. Highest rank first: flags, FLYSQLITE_*, the environment
+// that Fly and Litestream users have, litestream.yml, defaults. Pure but for reading litestream.yml.
+
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, FlysqliteError, systemCode } from "../base/errors.ts";
+import { parseDuration } from "./duration.ts";
+import { type DatabaseEntry, parseLitestreamYml } from "./litestream-yml.ts";
+
+/** A value, and where it was set: "--volume", "FLYSQLITE_VOLUME", "litestream.yml:4". */
+export type Sourced<Value> = { readonly value: Value; readonly source: string };
+
+export type LogFormat = "text" | "json" | "quiet" | "debug";
+
+export type Settings = {
+  /** Directory of the app: where its command runs and what relative paths count from. Absolute. */
+  readonly appDirectory: string;
+  /** Directory of the volume, absolute; undefined where only the default is left. */
+  readonly volume: Sourced<string> | undefined;
+  /** Url of the database, in place of the one that the schema names. */
+  readonly databaseUrl: Sourced<string> | undefined;
+  /** Where to replicate to; undefined for nowhere. */
+  readonly replica: Sourced<ReplicaPlace> | undefined;
+  /** Least time between two uploads, in milliseconds. */
+  readonly syncIntervalMs: Sourced<number>;
+  /** Time from the first stop signal to our exit, in milliseconds. */
+  readonly stopTimeoutMs: Sourced<number>;
+  /** Time that a seed may take, in milliseconds. */
+  readonly seedTimeoutMs: Sourced<number>;
+  readonly seed: Sourced<string> | undefined;
+  readonly log: Sourced<LogFormat>;
+  /** The app's command; empty where the bundle's start command is meant. */
+  readonly command: readonly string[];
+  /** What was set and has no effect, each with its source. */
+  readonly notes: readonly string[];
+};
+
+/** A replica in a directory. */
+export type ReplicaPlace = {
+  readonly kind: "file";
+  /** The replica's root, absolute. */
+  readonly path: string;
+};
+
+export const FLAGS = [
+  "volume",
+  "database",
+  "replica",
+  "config",
+  "sync-interval",
+  "stop-timeout",
+  "seed",
+  "seed-timeout",
+  "log",
+] as const;
+
+export type Flag = (typeof FLAGS)[number];
+
+/** Fly's `kill_timeout` is 5 s unless set: half a second is left for the machine itself. */
+const DEFAULT_STOP_TIMEOUT = "4500ms";
+const DEFAULT_SYNC_INTERVAL = "1s"; // Litestream's
+const DEFAULT_SEED_TIMEOUT = "10m";
+
+/** Where litestream.yml is looked for when nothing names it. The second is Litestream's own default. */
+const YML_PLACES = ["litestream.yml", "/etc/litestream.yml"];
+
+/** Together with BUCKET_NAME these are what Fly sets for a Tigris bucket. */
+const BUCKET_COMPANIONS = ["AWS_ENDPOINT_URL_S3", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+
+export type Told = {
+  readonly flags: { readonly [flag in Flag]?: string | undefined };
+  readonly command: readonly string[];
+  readonly environment: NodeJS.ProcessEnv;
+  readonly workingDirectory: string;
+};
+
+/** Reads all sources. Throws one E_CONFIG that lists every problem, each with its source. */
+export async function readSettings({ flags, command, environment, workingDirectory }: Told): Promise<Settings> {
+  const problems: string[] = [];
+  const look = <Value>(flag: Flag, parse: (text: string) => Value): Sourced<Value> | undefined => {
+    const name = `FLYSQLITE_${flag.toUpperCase().replaceAll("-", "_")}`;
+    const found =
+      flags[flag] !== undefined
+        ? { text: flags[flag], source: `--${flag}` }
+        : environment[name] !== undefined
+          ? { text: environment[name], source: name }
+          : undefined;
+    if (found === undefined) return undefined;
+    try {
+      return { value: parse(found.text), source: found.source };
+    } catch (error) {
+      problems.push(`${found.source}: ${describe(error)}`);
+      return undefined;
+    }
+  };
+  const otherwise = <Value>(value: Value): Sourced<Value> => ({ value, source: "default" });
+
+  problems.push(...unknownVariables(environment));
+  const absolute = (text: string) => resolve(workingDirectory, nonEmpty(text));
+  const named = look("config", absolute) ?? ymlFromEnvironment(environment, workingDirectory);
+  const yml = await readYml(named, { environment, workingDirectory, problems });
+
+  const settings: Settings = {
+    appDirectory: workingDirectory,
+    volume: look("volume", absolute),
+    databaseUrl: look("database", nonEmpty),
+    replica: findReplica({
+      told: look("replica", (text) => parseReplica(text, workingDirectory)),
+      yml,
+      environment,
+      problems,
+    }),
+    syncIntervalMs:
+      look("sync-interval", parseDuration) ?? yml?.syncInterval ?? otherwise(parseDuration(DEFAULT_SYNC_INTERVAL)),
+    stopTimeoutMs: look("stop-timeout", parseDuration) ?? otherwise(parseDuration(DEFAULT_STOP_TIMEOUT)),
+    seedTimeoutMs: look("seed-timeout", parseDuration) ?? otherwise(parseDuration(DEFAULT_SEED_TIMEOUT)),
+    seed: look("seed", nonEmpty),
+    log: look("log", parseLogFormat) ?? otherwise("text"),
+    command,
+    notes: yml?.notes ?? [],
+  };
+  if (problems.length > 0) {
+    const many = problems.length === 1 ? "a setting is" : `${problems.length} settings are`;
+    throw new FlysqliteError("E_CONFIG", `Cannot start: ${many} wrong`, { problems });
+  }
+  return settings;
+}
+
+function nonEmpty(text: string): string {
+  if (text.trim() === "") throw new Error("it is empty");
+  return text;
+}
+
+function parseLogFormat(text: string): LogFormat {
+  if (text === "text" || text === "json" || text === "quiet" || text === "debug") return text;
+  throw new Error(`"${text}" is none of text, json, quiet, debug`);
+}
+
+/** Reads a replica's url. "none" says that there is none on purpose. */
+function parseReplica(text: string, workingDirectory: string): ReplicaPlace | "none" {
+  if (text === "none") return "none";
+  if (text.startsWith("s3://")) throw new Error(`"${text}": this release replicates to file:// only`);
+  if (/^[a-z0-9+]+:/i.test(text) && !text.startsWith("file:")) throw new Error(`"${text}" is not a file:// url`);
+  const path = text.startsWith("file://") ? fileURLToPath(text) : resolve(workingDirectory, text.replace(/^file:/, ""));
+  return { kind: "file", path: nonRoot(path) };
+}
+
+/** Retention deletes below a replica's root, so a whole file system is never one. */
+function nonRoot(path: string): string {
+  if (path === "/") throw new Error("a replica can't be the whole file system");
+  return path;
+}
+
+const KNOWN_VARIABLES = new Set(FLAGS.map((flag) => `FLYSQLITE_${flag.toUpperCase().replaceAll("-", "_")}`));
+
+/** A misspelt setting is as bad as a wrong one: it would silently not hold. */
+function unknownVariables(environment: NodeJS.ProcessEnv): string[] {
+  return Object.keys(environment)
+    .filter((name) => name.startsWith("FLYSQLITE_") && !KNOWN_VARIABLES.has(name))
+    .map((name) => `${name}: no such setting; there are ${[...KNOWN_VARIABLES].sort().join(", ")}`);
+}
+
+function ymlFromEnvironment(environment: NodeJS.ProcessEnv, workingDirectory: string): Sourced<string> | undefined {
+  const path = environment["LITESTREAM_CONFIG"];
+  return path === undefined ? undefined : { value: resolve(workingDirectory, path), source: "LITESTREAM_CONFIG" };
+}
+
+type Yml = {
+  readonly replica: Sourced<ReplicaPlace> | undefined;
+  readonly syncInterval: Sourced<number> | undefined;
+  readonly notes: readonly string[];
+};
+
+async function readYml(
+  named: Sourced<string> | undefined,
+  {
+    environment,
+    workingDirectory,
+    problems,
+  }: { readonly environment: NodeJS.ProcessEnv; readonly workingDirectory: string; readonly problems: string[] },
+): Promise<Yml | undefined> {
+  const places = named === undefined ? YML_PLACES.map((place) => resolve(workingDirectory, place)) : [named.value];
+  for (const file of places) {
+    let text: string;
+    try {
+      text = readFileSync(file, "utf8");
+    } catch (error) {
+      if (named === undefined && systemCode(error) === "ENOENT") continue;
+      problems.push(`${named?.source ?? file}: cannot read "${file}": ${describe(error)}`);
+      return undefined;
+    }
+    const report = await parseLitestreamYml(text, { file, environment });
+    problems.push(...report.problems);
+    return { ...fromEntries(report.entries, { workingDirectory, problems }), notes: report.notes };
+  }
+  return undefined;
+}
+
+function fromEntries(
+  [entry, another]: readonly DatabaseEntry[],
+  { workingDirectory, problems }: { readonly workingDirectory: string; readonly problems: string[] },
+): Omit<Yml, "notes"> {
+  if (another !== undefined)
+    problems.push(`${another.source}: this release replicates one database, and more are named`);
+  const syncInterval = entry?.syncInterval;
+  if (entry?.replica === undefined) return { replica: undefined, syncInterval };
+  const { value, source } = entry.replica;
+  try {
+    const place = parseReplica(value, workingDirectory);
+    return { replica: place === "none" ? undefined : { value: place, source }, syncInterval };
+  } catch (error) {
+    problems.push(`${source}: ${describe(error)}`);
+    return { replica: undefined, syncInterval };
+  }
+}
+
+function findReplica({
+  told,
+  yml,
+  environment,
+  problems,
+}: {
+  readonly told: Sourced<ReplicaPlace | "none"> | undefined;
+  readonly yml: Yml | undefined;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly problems: string[];
+}): Sourced<ReplicaPlace> | undefined {
+  if (told !== undefined) return told.value === "none" ? undefined : { value: told.value, source: told.source };
+  if (yml?.replica !== undefined) return yml.replica;
+  if (environment["BUCKET_NAME"] !== undefined) {
+    problems.push("BUCKET_NAME: this release replicates to file:// only; set FLYSQLITE_REPLICA=file:///…, or none");
+  } else if (BUCKET_COMPANIONS.every((name) => environment[name] !== undefined)) {
+    // A bucket's name that got lost would turn a lost volume into an empty production database.
+    problems.push(
+      `BUCKET_NAME: not set, while ${BUCKET_COMPANIONS.join(", ")} are; set it, or FLYSQLITE_REPLICA=none where no replica is meant`,
+    );
+  }
+  return undefined;
+}

@@ -1,0 +1,118 @@
+// The data process: prepares the database, says ready, then replicates until it is told to finish.
+
+import { dirname } from "node:path";
+import { describe, FlysqliteError, Refusal } from "../base/errors.ts";
+import { debug, info, warn } from "../base/events.ts";
+import type { FromKeeper, Launch, ToKeeper } from "../base/messages.ts";
+import { appEnvironment } from "../plan/app-environment.ts";
+import { makePlan, type Plan } from "../plan/plan.ts";
+import { type AppBundle, openBundle } from "../steps/app-bundle.ts";
+import type { StepContext } from "../steps/context.ts";
+import { link } from "../steps/link.ts";
+import { lockDatabase } from "../steps/lock.ts";
+import { migrate } from "../steps/migrate.ts";
+import { observe } from "../steps/observe.ts";
+import { type Replication, replicate } from "../steps/replicate.ts";
+import { restore } from "../steps/restore.ts";
+import { seed } from "../steps/seed.ts";
+
+/** The line to the supervisor. */
+export type Channel = {
+  send(message: FromKeeper): void;
+  onMessage(listener: (message: ToKeeper) => void): void;
+};
+
+/** Finds out what a start would do. Throws a Refusal with every reason why it would fail. */
+export async function plan(bundle: AppBundle, context: StepContext): Promise<Plan> {
+  const facts = await observe(bundle, context);
+  const plan = "manifest" in facts ? makePlan(facts, context.settings) : facts;
+  if ("lines" in plan) return plan;
+  const [first, ...rest] = plan;
+  throw new Refusal([first ?? new FlysqliteError("E_INTERNAL", "a start was refused without a reason"), ...rest]);
+}
+
+/**
+ * Lives as long as there is something to replicate. With `again` an earlier keeper died under a running app:
+ * the database is then as the app has it, and only replication is taken up.
+ */
+export async function keep(
+  channel: Channel,
+  { again, ...context }: StepContext & { readonly again: boolean },
+): Promise<void> {
+  const { log, settings } = context;
+  const finishing = new AbortController();
+  let running: Replication | undefined;
+  channel.onMessage((message) => {
+    if (message.kind === "finish") finishing.abort();
+    running?.follower.hurry();
+  });
+
+  for (const note of settings.notes) log(warn("config", note));
+  const bundle = await openBundle(context);
+  const planned = await plan(bundle, context);
+  if (!planned.facts.volume.isMountPoint) {
+    log(warn("volume", `${planned.facts.volume.path} is no mount point: what is there may not outlive this container`));
+  }
+  if (again && planned.copy.kind !== "keep") {
+    throw new FlysqliteError(
+      "E_VOLUME",
+      `Cannot replicate: "${planned.facts.database.path}" is gone, and the app still runs`,
+    );
+  }
+
+  const { path } = planned.facts.database;
+  using _lock = await lockDatabase(path, await context.sqlite(dirname(path)));
+  log(debug("keeper", "planned and locked"));
+  running = again
+    ? await replicate(planned, { ...context, restored: undefined })
+    : await perform(planned, bundle, context);
+  channel.send({
+    kind: "ready",
+    launch: describeLaunch(planned, context),
+    replicating: running !== undefined,
+    stopTimeoutMs: settings.stopTimeoutMs.value,
+  });
+  if (running === undefined) return;
+
+  await running.follower.run({ until: finishing.signal });
+  await finish(running, context);
+}
+
+/** Walks the plan up to where the app may start. */
+async function perform(planned: Plan, bundle: AppBundle, context: StepContext): Promise<Replication | undefined> {
+  const { at, signal } = context;
+  await link(planned, context);
+  at("linked");
+  const restored = await restore(planned, context);
+  at("restored");
+  signal.throwIfAborted();
+  await migrate(planned, bundle, context);
+  at("migrated");
+  await seed(planned, context);
+  at("seeded");
+  signal.throwIfAborted();
+  return replicate(planned, { ...context, restored });
+}
+
+/** Ships what the app committed up to its end. */
+async function finish({ replicator }: Replication, { log, signal }: StepContext): Promise<void> {
+  try {
+    const files = await replicator.sync({ signal });
+    log(
+      info(
+        "stop",
+        files === 0 ? "everything is in the replica" : `everything is in the replica, after ${files} more files`,
+      ),
+    );
+  } catch (error) {
+    throw new FlysqliteError("E_FINAL_SYNC", `Cannot replicate the last commits: ${describe(error)}`, { cause: error });
+  }
+}
+
+function describeLaunch({ facts, placement }: Plan, { environment, settings }: StepContext): Launch {
+  const { file, arguments: args } = facts.command;
+  const told = Object.entries(appEnvironment(environment, placement)).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined,
+  );
+  return { file, arguments: args, directory: settings.appDirectory, environment: Object.fromEntries(told) };
+}

@@ -1,0 +1,58 @@
+// What a start finds before it changes anything. Values only; steps/observe.ts looks, plan/plan.ts decides.
+
+import type { MigrationDecision } from "../prisma/ledger.ts";
+import type { Manifest } from "../prisma/manifest.ts";
+import type { ReplicaContent } from "../replica/inspect.ts";
+import type { ReplicationState } from "../replica/state.ts";
+
+export type DatabaseFile = {
+  /** Where the database is, or will be: on the volume, absolute. */
+  readonly path: string;
+  /** "empty" is a file of zero bytes, as a crashed first open leaves it. */
+  readonly state: "absent" | "empty" | "present";
+  readonly sizeBytes: number;
+  /** "-wal", "-shm", "-journal" files without a database beside them: SQLite would replay them into the next one. */
+  readonly orphans: readonly string[];
+};
+
+/** What is at the place where the app looks for its database, when that place is not on the volume. */
+export type Entry =
+  | { readonly kind: "nothing" }
+  | { readonly kind: "link"; readonly target: string }
+  | { readonly kind: "file"; readonly sizeBytes: number; readonly sameAsDatabase: boolean }
+  | { readonly kind: "hard link" | "directory" | "other" };
+
+/** How the app names its database. */
+export type AppUrl = {
+  /** Absolute path that the url leads to as things stand, before any link is followed. */
+  readonly path: string;
+  /** Where the url was found: "DATABASE_URL", "the schema", "--database". */
+  readonly source: string;
+  /** The variable that the app reads it from, if it is one. */
+  readonly variable: string | undefined;
+};
+
+export type Facts = {
+  readonly manifest: Manifest;
+  /** "the executable" or "prisma/schema.prisma". */
+  readonly manifestSource: string;
+  readonly volume: { readonly path: string; readonly source: string; readonly isMountPoint: boolean };
+  readonly url: AppUrl;
+  readonly database: DatabaseFile;
+  readonly entry: Entry | "on the volume";
+  /** False where the directory of the app's database can't be written to. */
+  readonly canLink: boolean;
+  /**
+   * Undefined where no replica is configured. An unreachable one never becomes a fact: observe() fails. Taken
+   * for an empty one, it would start a second history beside the one that is there.
+   */
+  readonly replica: ({ readonly address: string; readonly source: string } & ReplicaContent) | undefined;
+  /** What this volume remembers of its replication. */
+  readonly state: ReplicationState | undefined;
+  /** True where a new database was being made here and its seed has not succeeded yet. */
+  readonly unborn: boolean;
+  /** Undefined where there is no database yet. */
+  readonly migrations: MigrationDecision | undefined;
+  /** The app's command, found. */
+  readonly command: { readonly file: string; readonly arguments: readonly string[]; readonly source: string };
+};

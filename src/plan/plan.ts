@@ -1,0 +1,140 @@
+// What a start will do, as a value: `run --dry` prints it, `run` performs it. Pure.
+
+import { FlysqliteError, toFlysqliteError } from "../base/errors.ts";
+import type { Step } from "../base/events.ts";
+import type { Settings } from "../config/settings.ts";
+import { type CopyDecision, decideCopy } from "./copy.ts";
+import type { Facts } from "./facts.ts";
+import { decidePlacement, type Placement } from "./placement.ts";
+
+export type PlanLine = {
+  readonly step: Step;
+  /** What will be done, or "nothing". */
+  readonly action: string;
+  readonly reason: string;
+};
+
+export type Plan = {
+  readonly facts: Facts;
+  readonly placement: Placement;
+  readonly copy: CopyDecision;
+  /** The seed command, where it will run. */
+  readonly seed: string | undefined;
+  readonly lines: readonly PlanLine[];
+};
+
+/** Decides all, or gives every reason why a start would fail. */
+export function makePlan(facts: Facts, settings: Settings): Plan | readonly FlysqliteError[] {
+  const problems: FlysqliteError[] = [];
+  const decide = <Value>(decision: () => Value): Value | undefined => {
+    try {
+      return decision();
+    } catch (error) {
+      problems.push(toFlysqliteError(error));
+      return undefined;
+    }
+  };
+  const replicaHasHistory = (facts.replica?.files.length ?? 0) > 0;
+  const found = decide(() => decideCopy(facts));
+  const placement = decide(() => decidePlacement({ ...facts, replicaHasHistory }));
+  // A file that is moved to the volume is an existing database too: nothing is created then.
+  const moved = placement?.kind === "link" && placement.before === "move the file to the volume";
+  const copy: CopyDecision | undefined = moved
+    ? { kind: "keep", why: "it is moved to the volume", position: undefined }
+    : found;
+  if (copy?.kind === "keep" && facts.migrations?.kind === "refused") problems.push(migrationsRefused(facts.migrations));
+  if (copy === undefined || placement === undefined || problems.length > 0) return problems;
+
+  const seedCommand = settings.seed?.value ?? facts.manifest.seed;
+  const seed = copy.kind === "create" ? seedCommand : undefined;
+  const lines: PlanLine[] = [
+    { step: "volume", action: `use ${facts.volume.path}`, reason: facts.volume.source },
+    linkLine(placement, facts),
+    restoreLine(copy, facts),
+    migrateLine(copy, facts),
+    seedLine({ seed, configured: seedCommand, copy }),
+    replicateLine(copy, facts),
+    launchLine(facts),
+  ];
+  return { facts, placement, copy, seed, lines };
+}
+
+function migrationsRefused({ code, message }: { readonly code: string; readonly message: string }): FlysqliteError {
+  return new FlysqliteError("E_MIGRATE", `Cannot migrate: ${code} ${message.split("\n")[0] ?? ""}`, {
+    problems: message
+      .split("\n")
+      .slice(1)
+      .filter((line) => line !== ""),
+    hint: "Resolve it as Prisma describes (`prisma migrate resolve`), then start again",
+  });
+}
+
+function linkLine(placement: Placement, { url, database }: Facts): PlanLine {
+  if (placement.kind === "direct")
+    return { step: "link", action: "nothing", reason: `${url.source} leads to ${database.path}` };
+  if (placement.kind === "variable") {
+    return {
+      step: "link",
+      action: `set ${placement.name}=${placement.url} for the app`,
+      reason: `${url.source} holds the url`,
+    };
+  }
+  if (placement.before === "already linked")
+    return { step: "link", action: "nothing", reason: `${placement.from} is linked` };
+  const first = placement.before === "nothing" ? "" : `${placement.before}, then `;
+  return { step: "link", action: `${first}link ${placement.from} to ${placement.to}`, reason: `${url.source} says so` };
+}
+
+function restoreLine(copy: CopyDecision, { replica, database }: Facts): PlanLine {
+  if (copy.kind !== "restore") {
+    const size = database.state === "present" ? `, ${(database.sizeBytes / 1e6).toFixed(1)} MB` : "";
+    return { step: "restore", action: "nothing", reason: copy.kind === "keep" ? `${copy.why}${size}` : copy.why };
+  }
+  const count = replica?.files.length ?? 0;
+  return {
+    step: "restore",
+    action: `restore ${database.path} from ${replica?.address}`,
+    reason: `${copy.why}, the replica has ${count} files`,
+  };
+}
+
+function migrateLine(copy: CopyDecision, { manifest, manifestSource, migrations }: Facts): PlanLine {
+  const bundled = `${manifest.migrations.length} in ${manifestSource}`;
+  if (copy.kind === "create")
+    return { step: "migrate", action: `apply ${manifest.migrations.length} migrations`, reason: "the database is new" };
+  if (copy.kind === "restore")
+    return { step: "migrate", action: "apply what the restored database lacks", reason: bundled };
+  if (migrations?.kind !== "pending") return { step: "migrate", action: "nothing", reason: `all applied, ${bundled}` };
+  return { step: "migrate", action: `apply ${migrations.names.join(", ")}`, reason: `pending of ${bundled}` };
+}
+
+function seedLine({
+  seed,
+  configured,
+  copy,
+}: {
+  readonly seed: string | undefined;
+  readonly configured: string | undefined;
+  readonly copy: CopyDecision;
+}): PlanLine {
+  if (seed !== undefined) return { step: "seed", action: `run ${seed}`, reason: "the database is new" };
+  if (configured === undefined) return { step: "seed", action: "nothing", reason: "no seed is configured" };
+  const why = copy.kind === "restore" ? "the database is restored, not created" : "the database exists";
+  return { step: "seed", action: "nothing", reason: why };
+}
+
+function replicateLine(copy: CopyDecision, { replica }: Facts): PlanLine {
+  if (replica === undefined)
+    return {
+      step: "replicate",
+      action: "nothing",
+      reason: "no replica is configured: lost with the volume, the data is lost",
+    };
+  const continues = copy.kind === "restore" || (copy.kind === "keep" && copy.position !== undefined);
+  const how = continues ? "it continues from there" : "begins with a copy of the whole database";
+  return { step: "replicate", action: `to ${replica.address} (${replica.source})`, reason: how };
+}
+
+function launchLine({ command }: Facts): PlanLine {
+  return { step: "launch", action: [command.file, ...command.arguments].join(" "), reason: command.source };
+}

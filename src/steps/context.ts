@@ -1,0 +1,22 @@
+// What every step is handed: the settings, and the world outside.
+
+import type { Assets } from "../base/assets.ts";
+import type { At, Clock, Random } from "../base/context.ts";
+import type { Log } from "../base/events.ts";
+import type { Settings } from "../config/settings.ts";
+import type { Driver } from "../sqlite/driver.ts";
+
+export type StepContext = {
+  readonly settings: Settings;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly assets: Assets;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly at: At;
+  readonly signal: AbortSignal;
+  /** How to start this program in another role: its file and first arguments. */
+  readonly program: readonly [string, ...string[]];
+  /** SQLite, loaded at the first call. `databaseDirectory` is where its addon may be put if nowhere else. */
+  readonly sqlite: (databaseDirectory: string) => Promise<Driver>;
+};

@@ -1,0 +1,241 @@
+// Looks at everything a start depends on, and changes nothing. Each thing that makes a start impossible is told,
+// not only the first.
+
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  readSync,
+  realpathSync,
+  statSync,
+} from "node:fs";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import { describe, FlysqliteError, systemCode, toFlysqliteError } from "../base/errors.ts";
+import { debug } from "../base/events.ts";
+import type { Settings } from "../config/settings.ts";
+import type { AppUrl, DatabaseFile, Entry, Facts } from "../plan/facts.ts";
+import { resolveDatabaseUrl } from "../prisma/database-url.ts";
+import { decideMigrations, readLedger } from "../prisma/ledger.ts";
+import type { Manifest } from "../prisma/manifest.ts";
+import { inspectReplica } from "../replica/inspect.ts";
+import { readState } from "../replica/state.ts";
+import { SqliteError } from "../sqlite/driver.ts";
+import { DATABASE_HEADER_SIZE, decodeDatabaseHeader } from "../sqlite/header.ts";
+import { openFileStore } from "../storage/file.ts";
+import type { AppBundle } from "./app-bundle.ts";
+import { findCommand } from "./command.ts";
+import type { StepContext } from "./context.ts";
+import { SIDE_FILE_SUFFIXES, stateDirectory, unbornMark } from "./places.ts";
+
+/** Where Fly and most others mount the volume. */
+const DEFAULT_VOLUME = "/data";
+
+/** The facts; or, where some could not be had, all the reasons. */
+export async function observe(bundle: AppBundle, context: StepContext): Promise<Facts | readonly FlysqliteError[]> {
+  const { settings, environment, log } = context;
+  const { manifest } = bundle;
+  const problems: FlysqliteError[] = [];
+  const attempt = async <Value>(look: () => Value | Promise<Value>): Promise<Value | undefined> => {
+    try {
+      return await look();
+    } catch (error) {
+      context.signal.throwIfAborted();
+      problems.push(toFlysqliteError(error));
+      return undefined;
+    }
+  };
+
+  const command = await attempt(() =>
+    findCommand({
+      command: settings.command,
+      manifest,
+      appDirectory: settings.appDirectory,
+      path: environment["PATH"] ?? "",
+    }),
+  );
+  const url = await attempt(() => findUrl(manifest, context));
+  const volume = await attempt(() => findVolume(settings));
+  const place = url && volume && (await attempt(() => findDatabase(url, volume.path)));
+  const replica = await attempt(() => observeReplica(context));
+  log(debug("config", "files and replica were looked at"));
+  if (!command || !url || !volume || !place || problems.length > 0) return problems;
+
+  const { database, entry } = place;
+  const unborn = existsSync(unbornMark(database.path));
+  const ready = database.state === "present" && !unborn;
+  const migrations = ready ? await attempt(() => observeMigrations(database.path, manifest, context)) : undefined;
+  const state = await attempt(() => readState(stateDirectory(database.path)));
+  log(debug("config", "the database was looked at"));
+  if (problems.length > 0) return problems;
+  return {
+    manifest,
+    manifestSource: bundle.source,
+    volume,
+    url,
+    database,
+    entry,
+    canLink: canWriteBelow(dirname(url.path)),
+    replica,
+    state,
+    unborn,
+    migrations,
+    command,
+  };
+}
+
+function findUrl(manifest: Manifest, { settings, environment }: StepContext): AppUrl {
+  const { path, from } = resolveDatabaseUrl({
+    rule: manifest.database,
+    prismaMajor: manifest.prismaMajor,
+    environment,
+    ...(settings.databaseUrl === undefined ? {} : { override: settings.databaseUrl.value }),
+    cwd: settings.appDirectory,
+  });
+  // The app reads the variable also where its value comes from elsewhere, so it can always be told by it.
+  const variable = manifest.database.variable;
+  const source =
+    from.kind === "flag"
+      ? (settings.databaseUrl?.source ?? "--database")
+      : from.kind === "variable"
+        ? (from.name ?? "a variable")
+        : "the schema";
+  return { path, source, variable };
+}
+
+function findVolume(settings: Settings): Facts["volume"] {
+  const { value: path, source } = settings.volume ?? { value: DEFAULT_VOLUME, source: "default" };
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats === undefined)
+    throw new FlysqliteError("E_VOLUME", `Cannot find the volume: there is no "${path}" (${source})`);
+  if (!stats.isDirectory())
+    throw new FlysqliteError("E_VOLUME", `Cannot use "${path}" as the volume (${source}): it is not a directory`);
+  try {
+    accessSync(path, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const why = systemCode(error) === "EROFS" ? "it is mounted read-only" : describe(error);
+    throw new FlysqliteError("E_VOLUME", `Cannot write to the volume "${path}" (${source}): ${why}`, { cause: error });
+  }
+  const real = realpathSync(path);
+  return { path: real, source, isMountPoint: statSync(dirname(real)).dev !== stats.dev || real === "/" };
+}
+
+/** Where the database is on the volume, and what stands where the app looks for it. */
+function findDatabase(
+  url: AppUrl,
+  volume: string,
+): { readonly database: DatabaseFile; readonly entry: Facts["entry"] } {
+  const directory = realpathIfPresent(dirname(url.path));
+  const appPath = join(directory, basename(url.path));
+  const onVolume = isBelow(appPath, volume);
+  const database = lookAtDatabase(onVolume ? appPath : join(volume, basename(url.path)));
+  return { database, entry: onVolume ? "on the volume" : lookAtEntry(url.path, database) };
+}
+
+function lookAtDatabase(path: string): DatabaseFile {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (stats !== undefined && (!stats.isFile() || stats.nlink > 1)) {
+    const what = stats.isFile() ? "has several names (hard links)" : "is not a regular file";
+    throw new FlysqliteError("E_VOLUME", `Cannot use "${path}": it ${what}`, {
+      hint: "The database must be one plain file on the volume",
+    });
+  }
+  const sizeBytes = stats?.size ?? 0;
+  const state = stats === undefined ? "absent" : sizeBytes === 0 ? "empty" : "present";
+  if (state === "present") requireDatabase(path, sizeBytes);
+  const orphans =
+    state === "present"
+      ? []
+      : SIDE_FILE_SUFFIXES.map((suffix) => `${path}${suffix}`).filter((side) => existsSync(side));
+  return { path, state, sizeBytes, orphans };
+}
+
+/** Throws E_DB_INVALID for a file that is no whole database. Nobody has it open yet, so it may be opened and closed. */
+function requireDatabase(path: string, sizeBytes: number): void {
+  const bytes = new Uint8Array(DATABASE_HEADER_SIZE);
+  const file = openSync(path, "r");
+  const length = readSync(file, bytes, 0, bytes.byteLength, 0);
+  closeSync(file);
+  const header = decodeDatabaseHeader(bytes.subarray(0, length));
+  if (typeof header === "string") throw new FlysqliteError("E_DB_INVALID", `Cannot use "${path}": ${header}`);
+  const hasLog = (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
+  const expectedBytes = header.pageCount * header.pageSize;
+  if (!hasLog && header.pageCountIsCurrent && sizeBytes < expectedBytes) {
+    throw new FlysqliteError(
+      "E_DB_INVALID",
+      `Cannot use "${path}": it has ${sizeBytes} bytes, and its header says ${expectedBytes}`,
+    );
+  }
+}
+
+function lookAtEntry(path: string, database: DatabaseFile): Entry {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return { kind: "nothing" };
+  if (stats.isSymbolicLink()) {
+    const target = resolve(dirname(path), readlinkSync(path));
+    return { kind: "link", target: join(realpathIfPresent(dirname(target)), basename(target)) };
+  }
+  if (stats.isDirectory()) return { kind: "directory" };
+  if (!stats.isFile()) return { kind: "other" };
+  if (stats.nlink > 1) return { kind: "hard link" };
+  const sameAsDatabase =
+    database.state === "present" && stats.size === database.sizeBytes && sameContent(path, database.path);
+  return { kind: "file", sizeBytes: stats.size, sameAsDatabase };
+}
+
+/** Files that could get into an image by mistake are small. */
+function sameContent(a: string, b: string): boolean {
+  return readFileSync(a).equals(readFileSync(b));
+}
+
+function realpathIfPresent(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return path;
+    throw error;
+  }
+}
+
+function isBelow(path: string, directory: string): boolean {
+  const way = relative(directory, path);
+  return way !== "" && way !== ".." && !way.startsWith("../");
+}
+
+/** True where `directory`, or the nearest one above it that exists, can be written to. */
+function canWriteBelow(directory: string): boolean {
+  for (let place = directory; ; place = dirname(place)) {
+    try {
+      accessSync(place, constants.W_OK);
+      return true;
+    } catch (error) {
+      if (systemCode(error) !== "ENOENT" || place === dirname(place)) return false;
+    }
+  }
+}
+
+async function observeReplica({ settings, random, signal }: StepContext): Promise<Facts["replica"]> {
+  if (settings.replica === undefined) return undefined;
+  const { value, source } = settings.replica;
+  const store = openFileStore(value.path, { random });
+  return { address: store.address, source, ...(await inspectReplica(store, { signal })) };
+}
+
+async function observeMigrations(
+  path: string,
+  manifest: Manifest,
+  { sqlite }: StepContext,
+): Promise<Facts["migrations"]> {
+  const driver = await sqlite(dirname(path));
+  try {
+    using connection = driver.open(path, { readOnly: true, busyTimeoutMs: 5000 });
+    return decideMigrations(manifest.migrations, readLedger(connection));
+  } catch (error) {
+    if (!(error instanceof SqliteError)) throw error;
+    throw new FlysqliteError("E_DB_INVALID", `Cannot read "${path}": ${error.message}`, { cause: error });
+  }
+}

@@ -1,0 +1,61 @@
+// Takes hold of the database, and ships its commits from then on.
+
+import { dirname } from "node:path";
+import { warn } from "../base/events.ts";
+import type { Plan } from "../plan/plan.ts";
+import { createFollower, type Follower } from "../replica/follow.ts";
+import { NO_TXID } from "../replica/ltx/txid.ts";
+import { createReplicator, type Replicator } from "../replica/replicator.ts";
+import type { ReplicationState } from "../replica/state.ts";
+import { attach } from "../sqlite/attached.ts";
+import { openFileStore } from "../storage/file.ts";
+import type { StepContext } from "./context.ts";
+import { stateDirectory } from "./places.ts";
+
+export type Replication = { readonly replicator: Replicator; readonly follower: Follower };
+
+/**
+ * Begins to replicate; undefined where no replica is configured. When it is back, no commit can be missed any
+ * more, and the app may start; nothing has been uploaded yet.
+ */
+export async function replicate(
+  { facts, copy }: Plan,
+  { restored, ...context }: StepContext & { readonly restored: ReplicationState | undefined },
+): Promise<Replication | undefined> {
+  const { settings, random, clock, log, at, signal, sqlite } = context;
+  const { database, replica, state } = facts;
+  if (settings.replica === undefined || replica === undefined) {
+    const before = state === undefined ? "" : `; it was replicated to ${state.replica} before`;
+    log(warn("replicate", `no replica is configured: what the volume loses is lost${before}`));
+    return undefined;
+  }
+  const store = openFileStore(settings.replica.value.path, { random });
+  const driver = await sqlite(dirname(database.path));
+  const attached = attach(database.path, { driver, at });
+  const position = restored?.acked ?? (copy.kind === "keep" ? copy.position : undefined);
+  const replicator = createReplicator({
+    attached,
+    start: { databaseId: restored?.databaseId ?? databaseId(facts, random.uuid), lastTxid: replica.lastTxid, position },
+    store,
+    stateDirectory: stateDirectory(database.path),
+    clock,
+    log,
+    at,
+  });
+  const follower = createFollower(replicator, {
+    databasePath: database.path,
+    syncIntervalMs: settings.syncIntervalMs.value,
+    isStillThere: attached.isStillThere,
+    clock,
+    random,
+    log,
+    signal,
+  });
+  return { replicator, follower };
+}
+
+/** The replica's own id where it has a history; else this volume's, unless that belongs to another replica. */
+function databaseId({ replica, state }: Plan["facts"], uuid: () => string): string {
+  if (replica?.databaseId !== undefined) return replica.databaseId;
+  return state !== undefined && replica?.lastTxid === NO_TXID ? state.databaseId : uuid();
+}

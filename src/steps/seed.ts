@@ -1,0 +1,51 @@
+// Runs the app's seed command, once in the life of a database, and without npm.
+
+import { spawn } from "node:child_process";
+import { delimiter, join } from "node:path";
+import { removeDurably } from "../base/durable-file.ts";
+import { describe, FlysqliteError } from "../base/errors.ts";
+import { info } from "../base/events.ts";
+import { appEnvironment } from "../plan/app-environment.ts";
+import type { Plan } from "../plan/plan.ts";
+import { splitSeedCommand } from "../prisma/seed-command.ts";
+import { waitForEnd } from "./child.ts";
+import type { StepContext } from "./context.ts";
+import { unbornMark } from "./places.ts";
+
+/** Seeds a new database, and then lets it count as made. */
+export async function seed(plan: Plan, context: StepContext): Promise<void> {
+  if (plan.copy.kind !== "create") return;
+  if (plan.seed !== undefined) await runSeed(plan.seed, plan, context);
+  await removeDurably(unbornMark(plan.facts.database.path));
+}
+
+async function runSeed(
+  command: string,
+  plan: Plan,
+  { settings, environment, clock, log, signal }: StepContext,
+): Promise<void> {
+  const { appDirectory, seedTimeoutMs } = settings;
+  const [file = "", ...args] = splitSeedCommand(command);
+  const env = appEnvironment(environment, plan.placement);
+  // Seed commands are written for `npx prisma db seed`, which finds the app's own tools.
+  const path = [join(appDirectory, "node_modules/.bin"), environment["PATH"] ?? ""].join(delimiter);
+  const startedMs = clock.monotonic();
+  const child = spawn(file, args, {
+    cwd: appDirectory,
+    env: { ...env, PATH: path },
+    stdio: ["ignore", 2, 2],
+    detached: true,
+  });
+  const timeout = AbortSignal.timeout(seedTimeoutMs.value);
+  let exitStatus: number;
+  try {
+    ({ exitStatus } = await waitForEnd(child, { signal: AbortSignal.any([signal, timeout]) }));
+  } catch (error) {
+    signal.throwIfAborted();
+    const why = timeout.aborted ? `it took longer than ${seedTimeoutMs.value / 1000} s` : describe(error);
+    throw new FlysqliteError("E_SEED", `Cannot seed the database: "${command}": ${why}`, { cause: error });
+  }
+  if (exitStatus !== 0)
+    throw new FlysqliteError("E_SEED", `Cannot seed the database: "${command}" ended with status ${exitStatus}`);
+  log(info("seed", `${command}: done in ${Math.round(clock.monotonic() - startedMs)} ms`));
+}
