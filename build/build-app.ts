@@ -1,0 +1,52 @@
+// An app's executable, from the app's directory: what `flysqlite build` does, and `npm run build` for the tests' app.
+
+import { info, type Log, warn } from "../src/base/events.ts";
+import { inspectProject } from "../src/prisma/project.ts";
+import { type Executable, makeExecutable } from "./make-executable.ts";
+import { packBundle } from "./pack-bundle.ts";
+import { proveMigrations } from "./prove-migrations.ts";
+import { inspectNode, targetName } from "./target.ts";
+
+export type BuildSettings = {
+  readonly appDirectory: string;
+  /** Path of the schema or its directory, where it isn't at one of Prisma's usual places. */
+  readonly schema?: string;
+  /** Path of the executable to make. */
+  readonly out: string;
+  /** Path of the Node to build on. */
+  readonly node: string;
+  /** Path of the bundled program. */
+  readonly program: string;
+};
+
+/** Makes an executable that carries no app: it reads the one in the directory where it is started. */
+export async function buildBare(
+  { out, node: path, program }: Pick<BuildSettings, "out" | "node" | "program">,
+  log: Log,
+): Promise<void> {
+  const node = await inspectNode(path);
+  const { sizeBytes } = await makeExecutable({ program, bundle: undefined, node, out });
+  log(info("build", `wrote ${out}, ${Math.round(sizeBytes / 1e6)} MB, which carries no app`));
+}
+
+/** Makes the executable, and tells what it finds while it does. Throws before it writes where something is wrong. */
+export async function buildApp(settings: BuildSettings, log: Log): Promise<Executable> {
+  const { appDirectory, schema, out, program } = settings;
+  const node = await inspectNode(settings.node);
+  const project = await inspectProject({ appDirectory, schema });
+  const { manifest, schemaFiles, migrations, lockFile, warnings } = project;
+  log(info("build", `schema: ${schemaFiles.map(({ path }) => path).join(", ")}`));
+  log(info("build", `seed: ${manifest.seed ?? "none"}`));
+  log(info("build", `start: ${manifest.start ?? "none, so the image's CMD has to say what to run"}`));
+  for (const warning of warnings) log(warn("build", warning));
+
+  await proveMigrations(migrations, lockFile);
+  log(info("build", `migrations: ${migrations.length}, which apply to an empty database`));
+
+  const bundle = packBundle({ manifest, schemaFiles, migrations, lockFile });
+  const { sizeBytes, stripped } = await makeExecutable({ program, bundle, node, out });
+  log(info("build", `node: ${node.version}, ${targetName(node.target)}${stripped ? ", stripped" : ""}`));
+  if (!stripped) log(info("build", "not stripped: with binutils in the build stage it would be 18 MB smaller"));
+  log(info("build", `wrote ${out}, ${Math.round(sizeBytes / 1e6)} MB`));
+  return { sizeBytes, stripped };
+}

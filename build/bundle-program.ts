@@ -1,0 +1,66 @@
+// Sources into two files: the program, which is the main script of every executable, and the npm package's command.
+// Source: https://esbuild.github.io/api/
+
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type BuildOptions, build } from "esbuild";
+import { FlysqliteError } from "../src/base/errors.ts";
+
+/** Bundles src/main.ts, with its dependencies, to one CommonJS file: an executable's main script can be nothing else. */
+export async function bundleProgram(places: { readonly source: string; readonly out: string }): Promise<void> {
+  const { source, out } = places;
+  await bundle({
+    entryPoints: [source],
+    outfile: out,
+    format: "cjs",
+    target: "node24",
+    supported: { using: true }, // since Node 24.0, which esbuild's table doesn't know
+    // In the executable `__filename` is the executable.
+    define: {
+      ...(await versionDefinition()),
+      "import.meta.filename": "__filename",
+      "import.meta.dirname": "__dirname",
+    },
+  });
+}
+
+/** Bundles build/npx.ts. `npx flysqlite build` may run on the Node of a project that isn't on the newest yet. */
+export async function bundleCommand(places: { readonly source: string; readonly out: string }): Promise<void> {
+  const { source, out } = places;
+  await bundle({
+    entryPoints: [source],
+    outfile: out,
+    format: "esm",
+    target: "node20",
+    define: await versionDefinition(),
+    // Installed beside it, as they carry files of their own: addons, WebAssembly.
+    external: ["better-sqlite3", "postject", "@prisma/*"],
+    sourcemap: false,
+    banner: { js: "#!/usr/bin/env node" },
+  });
+}
+
+async function bundle(options: BuildOptions): Promise<void> {
+  const { warnings } = await build({
+    absWorkingDir: ROOT,
+    bundle: true,
+    platform: "node",
+    minify: true,
+    sourcemap: "external",
+    logLevel: "silent",
+    ...options,
+  });
+  const [warning] = warnings;
+  if (warning !== undefined) {
+    const place = warning.location === null ? "" : ` (${warning.location.file}:${warning.location.line})`;
+    throw new FlysqliteError("E_BUILD", `esbuild warns of "${warning.text}"${place}`);
+  }
+}
+
+/** The repository. All paths in the output are relative to it, so that a clone elsewhere gives the same bytes. */
+const ROOT = join(import.meta.dirname, "..");
+
+async function versionDefinition(): Promise<Record<string, string>> {
+  const { version }: { readonly version?: unknown } = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8"));
+  return { FLYSQLITE_VERSION: JSON.stringify(version) };
+}

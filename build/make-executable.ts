@@ -1,0 +1,150 @@
+// One executable: Node, the program, SQLite's addon and the app's bundle in a single file.
+// Source: https://nodejs.org/docs/latest-v24.x/api/single-executable-applications.html
+
+import { execFile } from "node:child_process";
+import { chmod, copyFile, mkdtemp, rename, rm, stat, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { basename, dirname, join } from "node:path";
+import { promisify } from "node:util";
+import type { AssetName } from "../src/base/assets.ts";
+import { describe, FlysqliteError } from "../src/base/errors.ts";
+import { version } from "../src/base/version.ts";
+import type { PackedBundle } from "./pack-bundle.ts";
+import { addonPath, type NodeBinary } from "./target.ts";
+
+export type Ingredients = {
+  /** Path of the bundled program, dist/main.cjs. */
+  readonly program: string;
+  /** Undefined for an executable that reads `prisma/` where it is started. */
+  readonly bundle: PackedBundle | undefined;
+  readonly node: NodeBinary;
+  /** Where the executable will be. */
+  readonly out: string;
+};
+
+export type Executable = {
+  readonly sizeBytes: number;
+  /** False where binutils' `strip` is not there, or does not know the target: the file is 18 MB larger then. */
+  readonly stripped: boolean;
+};
+
+/**
+ * Options of the Node inside. They are fixed: NODE_OPTIONS does not reach PID 1, and goes on to the app untouched.
+ *
+ * V8 would let the heap grow to 256 MB and more, which a container of 256 MB does not have. Pages and files are
+ * buffers, outside of this heap; 128 MB of old objects and 3 x 8 MB of young ones is ten times what was seen.
+ */
+const NODE_OPTIONS = ["--disable-sigusr1", "--max-old-space-size=128", "--max-semi-space-size=8"];
+
+/**
+ * Given to the Node that makes the blob. Without a fixed seed, the order of V8's hash tables makes every code cache
+ * another one. V8 accepts a cache whatever the seed is, which is not so for most options, `--hash-seed` among them.
+ */
+const BLOB_OPTIONS = ["--random-seed=1"];
+
+/** Makes the executable. It appears at `out` whole and tried, or not at all. */
+export async function makeExecutable({ program, bundle, node, out }: Ingredients): Promise<Executable> {
+  const workshop = await makeWorkshop(dirname(out));
+  try {
+    const base = join(workshop, "base");
+    const blob = await makeBlob({ program, bundle, node, workshop });
+    const stripped = await copyStripped(node.path, base);
+    await inject(base, blob);
+    await chmod(base, 0o755);
+    await smokeTest(base);
+    const { size } = await stat(base);
+    await moveInto(base, out);
+    return { sizeBytes: size, stripped };
+  } finally {
+    await rm(workshop, { recursive: true, force: true });
+  }
+}
+
+/** Beside the executable, so that it can be renamed into its place. */
+async function makeWorkshop(directory: string): Promise<string> {
+  try {
+    return await mkdtemp(join(directory, ".flysqlite-build-"));
+  } catch (error) {
+    throw new FlysqliteError("E_BUILD", `Cannot write to "${directory}": ${describe(error)}`, { cause: error });
+  }
+}
+
+async function moveInto(executable: string, out: string): Promise<void> {
+  try {
+    await rename(executable, out);
+  } catch (error) {
+    throw new FlysqliteError("E_BUILD", `Cannot write "${out}": ${describe(error)}`, { cause: error });
+  }
+}
+
+type BlobIngredients = Omit<Ingredients, "out"> & { readonly workshop: string };
+
+/** Made by the target's Node itself, as the code cache in it fits only the V8 that made it. */
+async function makeBlob({ program, bundle, node, workshop }: BlobIngredients): Promise<string> {
+  const files: { readonly [name in AssetName]?: Uint8Array } =
+    bundle === undefined ? {} : { "index.json": bundle.indexJson, "bundle.tar": bundle.bundleTar };
+  const assets: { readonly [name in AssetName]?: string } = {
+    ...Object.fromEntries(Object.keys(files).map((name) => [name, name])),
+    "better_sqlite3.node": addonPath(node.target),
+  };
+  const config = {
+    // Relative names, as the blob remembers the program's.
+    main: "main.cjs",
+    output: "program.blob",
+    disableExperimentalSEAWarning: true,
+    useSnapshot: false,
+    useCodeCache: true,
+    execArgv: NODE_OPTIONS,
+    execArgvExtension: "none",
+    assets,
+  };
+  await Promise.all([
+    copyFile(program, join(workshop, config.main)),
+    ...Object.entries(files).map(([name, bytes]) => writeFile(join(workshop, name), bytes)),
+    writeFile(join(workshop, "sea.json"), JSON.stringify(config)),
+  ]);
+  await run(node.path, [...BLOB_OPTIONS, "--experimental-sea-config", "sea.json"], { cwd: workshop });
+  return join(workshop, config.output);
+}
+
+/** Copies Node without its symbol table. Gives false where it was copied as it is. */
+async function copyStripped(source: string, target: string): Promise<boolean> {
+  try {
+    await promisify(execFile)("strip", ["--strip-all", "-o", target, source]);
+    return true;
+  } catch {
+    await copyFile(source, target);
+    return false;
+  }
+}
+
+/** What Node looks for in its own file. Source: src/node_sea_bin.cc */
+const RESOURCE = "NODE_SEA_BLOB";
+const FUSE = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2";
+
+/** In a process of its own: the injector is WebAssembly that holds the file several times, and talks. */
+async function inject(executable: string, blob: string): Promise<void> {
+  await chmod(executable, 0o700);
+  const postject = createRequire(import.meta.filename).resolve("postject/dist/cli.js");
+  await run(process.execPath, [postject, executable, RESOURCE, blob, "--sentinel-fuse", FUSE]);
+}
+
+/** Starts it once: this is when Node tells that a code cache does not fit, or the loader that a library is missing. */
+async function smokeTest(executable: string): Promise<void> {
+  const { stdout, stderr } = await run(executable, ["--version"]);
+  if (stderr === "" && stdout.includes(version)) return;
+  throw new FlysqliteError("E_BUILD", `The new executable answers --version with "${(stdout + stderr).trim()}"`);
+}
+
+type Output = { readonly stdout: string; readonly stderr: string };
+
+async function run(file: string, words: readonly string[], { cwd }: { readonly cwd?: string } = {}): Promise<Output> {
+  try {
+    const where = cwd === undefined ? {} : { cwd };
+    // Without the environment: NODE_OPTIONS of the build must not find its way into what is built.
+    return await promisify(execFile)(file, [...words], { ...where, env: {}, timeout: 120_000 });
+  } catch (error) {
+    const said = error instanceof Error && "stderr" in error ? String(error.stderr).trim() : "";
+    throw new FlysqliteError("E_BUILD", `Cannot run "${basename(file)}": ${said || describe(error)}`, { cause: error });
+  }
+}
