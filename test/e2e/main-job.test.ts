@@ -1,0 +1,75 @@
+// The main job, on the real executable as PID 1 with the real app.
+
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { describe, expect, it } from "vitest";
+import { type Box, createBox } from "../support/box.ts";
+
+const count = async (box: { request(method: string, path: string): Promise<unknown> }) => {
+  const { count } = (await box.request("GET", "/count")) as { count: number };
+  return count;
+};
+
+const SEEDED = 2;
+
+const add = (running: Awaited<ReturnType<Box["start"]>>, text: string) =>
+  running.request("POST", "/entries", { author: "ann", text });
+
+describe("a first start", () => {
+  it("migrates, seeds and replicates a new database on the volume, and serves the app", async () => {
+    using box = createBox();
+    const running = await box.start();
+    await running.listening();
+    expect(await count(running)).toBe(SEEDED);
+    expect(readdirSync(box.volume).sort()).toEqual([".dev.db-flysqlite", "dev.db", "dev.db-shm", "dev.db-wal"]);
+    await running.line(/copied the whole database/);
+    expect(readdirSync(join(box.replica, "db/ltx")).sort()).toEqual(["0", "9"]);
+    expect(await running.stop()).toBe(0);
+    using database = new DatabaseSync(join(box.volume, "dev.db"), { readOnly: true });
+    const ledger = database
+      .prepare("SELECT count(*) AS n, typeof(min(finished_at)) AS type FROM _prisma_migrations")
+      .get();
+    expect(ledger).toEqual({ n: 4, type: "integer" });
+  });
+});
+
+describe("a second start", () => {
+  it("applies nothing, seeds nothing, and replicates on from where it was", async () => {
+    using box = createBox();
+    const first = await box.start();
+    await first.listening();
+    await add(first, "before");
+    await first.stop();
+    const second = await box.start();
+    await second.listening();
+    expect(await count(second)).toBe(SEEDED + 1);
+    expect(second.output()).not.toMatch(/ {2}(migrate|seed) /);
+    await second.line(/on from transaction/);
+    await add(second, "after");
+    expect(await second.stop()).toBe(0);
+    expect(second.output()).not.toContain("copied the whole database");
+  });
+});
+
+describe("a start after the volume was lost", () => {
+  it("restores every acknowledged row from the replica, and does not seed again", async () => {
+    using box = createBox();
+    const first = await box.start();
+    await first.listening();
+    for (let i = 0; i < 5; i += 1) await add(first, `row ${i}`);
+    expect(await first.stop()).toBe(0);
+    box.loseVolume();
+    const second = await box.start();
+    await second.listening();
+    expect(await count(second)).toBe(SEEDED + 5);
+    expect(second.output()).toMatch(/restore .* files, .* verified/);
+    expect(second.output()).not.toMatch(/ {2}seed /);
+    await add(second, "and on");
+    expect(await second.stop()).toBe(0);
+    box.loseVolume();
+    const third = await box.start();
+    await third.listening();
+    expect(await count(third)).toBe(SEEDED + 6);
+  });
+});

