@@ -8,6 +8,7 @@ import { spawn } from "node:child_process";
 import { isSea } from "node:sea";
 import { FlysqliteError, Refusal, toFlysqliteError } from "./base/errors.ts";
 import type { FromKeeper, ToKeeper } from "./base/messages.ts";
+import { KEEPER_AGAIN_ROLE, KEEPER_ROLE, MIGRATOR_ROLE } from "./base/roles.ts";
 import { seaAssets } from "./base/sea.ts";
 import { systemClock, systemRandom } from "./base/system.ts";
 import { version } from "./base/version.ts";
@@ -19,10 +20,6 @@ import type { StepContext } from "./steps/context.ts";
 import { supervise } from "./supervisor/supervisor.ts";
 
 type Run = Extract<CommandLine, { kind: "run" }>;
-
-const KEEPER_ROLE = "@keeper";
-const KEEPER_AGAIN_ROLE = "@keeper-again";
-const MIGRATOR_ROLE = "@migrate";
 
 /** How this program is started in another role. Run by Node, the script's path comes first. */
 const program: readonly [string, ...string[]] = isSea()

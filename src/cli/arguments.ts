@@ -67,6 +67,6 @@ function parse(words: string[]) {
   try {
     return parseArgs({ args: words, options, strict: true, allowPositionals: false }).values;
   } catch (error) {
-    throw new FlysqliteError("E_USAGE", describe(error).split(". ")[0] ?? "");
+    throw new FlysqliteError("E_USAGE", describe(error).split(/\.(?:\s|$)/)[0] ?? "");
   }
 }

@@ -27,11 +27,11 @@ export function renderFailure({ code, message, problems, hint }: FlysqliteError,
   return [
     `${NAME}  ${"failed".padEnd(10)} ${code}: ${singleLine(message)}`,
     ...problems.map((problem) => `${indent}${" ".repeat(10)} - ${singleLine(problem)}`),
-    `${indent}${"try".padEnd(10)} ${hint}`,
+    `${indent}${"try".padEnd(10)} ${singleLine(hint)}`,
   ];
 }
 
 /** Text from a database or a file can't fake a line of its own or reach a terminal's controls. */
-function singleLine(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (character) => (character === "\n" ? " | " : "?"));
+export function singleLine(text: string): string {
+  return text.replace(/[\p{Cc}\u2028\u2029]/gu, (character) => (character === "\n" ? " | " : "?"));
 }

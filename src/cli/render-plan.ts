@@ -2,6 +2,7 @@
 
 import type { FlysqliteError } from "../base/errors.ts";
 import type { Plan, PlanLine } from "../plan/plan.ts";
+import { singleLine } from "./render-event.ts";
 
 /** Numbered lines, each with its reason. */
 export function renderPlan({ lines }: Plan): string {
@@ -10,7 +11,7 @@ export function renderPlan({ lines }: Plan): string {
 }
 
 function renderLine({ step, action, reason }: PlanLine, number: number, width: number): string {
-  return `${number}. ${step.padEnd(width)}  ${action}\n   ${" ".repeat(width)}  because: ${reason}`;
+  return `${number}. ${step.padEnd(width)}  ${singleLine(action)}\n   ${" ".repeat(width)}  because: ${singleLine(reason)}`;
 }
 
 export function renderPlanJson({ lines, facts }: Plan): string {

@@ -24,8 +24,11 @@ export type YmlReport = {
   readonly notes: readonly string[];
 };
 
-/** A configuration is a page of text. */
-const MAX_YML_BYTES = 256 * 1024;
+/** A configuration is a page of text. The parser's time grows with the square of it: with this much, half a second. */
+const MAX_YML_BYTES = 64 * 1024;
+
+/** Who has more than this many is helped by the first ones too. */
+const MAX_PROBLEMS = 20;
 
 const words = (text: string): ReadonlySet<string> => new Set(text.trim().split(/\s+/));
 
@@ -48,29 +51,38 @@ const REPLICA_KEYS = words(`
   sse-customer-key sse-customer-key-path sse-kms-key-id storage-class sync-interval timeout tls token type url user
   username validation-interval webdav-password webdav-url webdav-username
 `);
+/** None that a line of text needs; YAML forbids them too, and no path can hold a NUL. */
+const CONTROL_CHARACTER = /(?![\t\n\r\u0085])\p{Cc}/u;
+
 const FOLLOWED = words("dbs path replica replicas url type sync-interval name");
 
+type Source = { readonly file: string; readonly environment: NodeJS.ProcessEnv };
+
 /** Reads the file's text. `file` names it in messages. */
-export async function parseLitestreamYml(
-  text: string,
-  { file, environment }: { readonly file: string; readonly environment: NodeJS.ProcessEnv },
-): Promise<YmlReport> {
+export async function parseLitestreamYml(text: string, source: Source): Promise<YmlReport> {
+  const report = await parse(text, source);
+  const more = report.problems.length - MAX_PROBLEMS;
+  if (more <= 0) return report;
+  return { ...report, problems: [...report.problems.slice(0, MAX_PROBLEMS), `${source.file}: ${more} more problems`] };
+}
+
+async function parse(text: string, { file, environment }: Source): Promise<YmlReport> {
   const problems: string[] = [];
   const notes: string[] = [];
-  if (text.length > MAX_YML_BYTES)
-    return { entries: [], problems: [`${file}: larger than ${MAX_YML_BYTES} bytes`], notes };
+  const refuse = (problem: string): YmlReport => ({ entries: [], problems: [...problems, problem], notes });
+  if (Buffer.byteLength(text) > MAX_YML_BYTES) return refuse(`${file}: larger than ${MAX_YML_BYTES} bytes`);
+  const control = text.search(CONTROL_CHARACTER);
+  if (control !== -1) return refuse(`${file}:${text.slice(0, control).split("\n").length}: a control character`);
 
   const expanded = expandVariables(text, { file, environment, problems });
-  const { parseDocument, LineCounter, isMap, isSeq, isScalar } = await import("yaml"); // only where there is such a file
+  const { parseDocument, LineCounter, isAlias, isMap, isSeq, isScalar } = await import("yaml"); // only where there is such a file
   const lines = new LineCounter();
   const document = parseDocument(expanded, { lineCounter: lines, uniqueKeys: true, merge: false });
   for (const { message, pos } of document.errors) {
     problems.push(`${file}:${lines.linePos(pos[0]).line}: ${message.split("\n")[0]?.replace(/ at line .*$/, "")}`);
   }
-  if (document.errors.length > 0 || !isMap(document.contents)) {
-    if (document.errors.length === 0) problems.push(`${file}: it holds no settings`);
-    return { entries: [], problems, notes };
-  }
+  if (document.errors.length > 0) return { entries: [], problems, notes };
+  if (!isMap(document.contents)) return refuse(`${file}: it holds no settings`);
 
   const place = placer(file, lines);
   const checkKeys = (map: YAMLMap, known: ReadonlySet<string>, what: string) => {
@@ -83,10 +95,35 @@ export async function parseLitestreamYml(
       else if (!FOLLOWED.has(name)) notes.push(`${at}: "${name}" is not followed by this release`);
     }
   };
+  /** What stands at `key`: an alias is followed, one step, so that no file can grow by them. Nothing for null. */
+  const value = (map: YAMLMap, key: string): Node | undefined => follow(map.get(key, true) as Node | undefined);
+  const follow = (node: Node | undefined): Node | undefined => {
+    const found = isAlias(node) ? node.resolve(document) : node;
+    if (isAlias(node) && found === undefined) problems.push(`${place(node)}: "*${node.source}" names no anchor`);
+    return isScalar(found) && found.value === null ? undefined : found;
+  };
+  const list = (map: YAMLMap, key: string): readonly Node[] => {
+    const node = value(map, key);
+    if (node === undefined) return [];
+    if (isSeq(node)) return node.items.map((item) => item as Node);
+    problems.push(`${place(node)}: ${key}: it must be a list`);
+    return [];
+  };
+  const asMap = (node: Node | undefined, key: string): YAMLMap | undefined => {
+    if (node === undefined || isMap(node)) return node;
+    problems.push(`${place(node)}: ${key}: it must hold keys and values`);
+    return undefined;
+  };
   const scalar = (map: YAMLMap, key: string): Sourced<string> | undefined => {
-    const node = map.get(key, true);
-    if (!isScalar(node) || node.value === null) return undefined;
-    return { value: String(node.value), source: place(node) };
+    const node = value(map, key);
+    if (node === undefined) return undefined;
+    if (!isScalar(node)) {
+      problems.push(`${place(node)}: ${key}: it must be a single value`);
+      return undefined;
+    }
+    // Of what is no string, the text as it stands: a path 0755 is not 493.
+    const text = typeof node.value === "string" ? node.value : (node.source ?? String(node.value));
+    return { value: text, source: place(node) };
   };
   const duration = (map: YAMLMap, key: string): Sourced<number> | undefined => {
     const found = scalar(map, key);
@@ -101,15 +138,15 @@ export async function parseLitestreamYml(
 
   checkKeys(document.contents, GLOBAL_KEYS, "litestream.yml");
   const globalInterval = duration(document.contents, "sync-interval");
-  const databases = document.contents.get("dbs", true);
   const entries: DatabaseEntry[] = [];
-  for (const database of isSeq(databases) ? databases.items : []) {
-    if (!isMap(database)) continue;
+  for (const item of list(document.contents, "dbs")) {
+    const database = asMap(follow(item), "dbs");
+    if (database === undefined) continue;
     checkKeys(database, DATABASE_KEYS, "a database in dbs");
-    const several = database.get("replicas", true);
-    const replicas = [database.get("replica", true), ...(isSeq(several) ? several.items : [])].filter((node) =>
-      isMap(node),
-    );
+    const replicas = [
+      asMap(value(database, "replica"), "replica"),
+      ...list(database, "replicas").map((replica) => asMap(follow(replica), "replicas")),
+    ].filter((replica) => replica !== undefined);
     for (const replica of replicas) checkKeys(replica, REPLICA_KEYS, "a replica");
     const [replica, another] = replicas;
     if (another !== undefined) problems.push(`${place(another)}: this release writes one replica, and more are named`);
@@ -161,7 +198,7 @@ function expandVariables(
       if (line.trimStart().startsWith("#")) return line;
       return line.replace(/\$(?:\{(\w+)\}|(\w+))/g, (_, braced?: string, bare?: string) => {
         const name = braced ?? bare ?? "";
-        const value = environment[name];
+        const value = Object.hasOwn(environment, name) ? environment[name] : undefined;
         if (value === undefined) problems.push(`${file}:${index + 1}: the variable ${name} is not set`);
         return value ?? "";
       });

@@ -140,9 +140,14 @@ function parseLogFormat(text: string): LogFormat {
 /** Reads a replica's url. "none" says that there is none on purpose. */
 function parseReplica(text: string, workingDirectory: string): ReplicaPlace | "none" {
   if (text === "none") return "none";
-  if (text.startsWith("s3://")) throw new Error(`"${text}": this release replicates to file:// only`);
-  if (/^[a-z0-9+]+:/i.test(text) && !text.startsWith("file:")) throw new Error(`"${text}" is not a file:// url`);
-  const path = text.startsWith("file://") ? fileURLToPath(text) : resolve(workingDirectory, text.replace(/^file:/, ""));
+  const scheme = /^[a-z0-9+.-]+:/i.exec(text)?.[0];
+  // Never the whole text: the url of another kind of replica may have a password in it.
+  if (scheme !== undefined && scheme !== "file:")
+    throw new Error(`a replica at "${scheme}": this release replicates to file:// only`);
+  const path = resolve(
+    workingDirectory,
+    nonEmpty(text.startsWith("file://") ? fileURLToPath(text) : text.replace(/^file:/, "")),
+  );
   return { kind: "file", path: nonRoot(path) };
 }
 

@@ -26,6 +26,8 @@ export type Entry =
 export type AppUrl = {
   /** Absolute path that the url leads to as things stand, before any link is followed. */
   readonly path: string;
+  /** Name of the database's file: the path's last part, without what follows a question mark. */
+  readonly fileName: string;
   /** Where the url was found: "DATABASE_URL", "the schema", "--database". */
   readonly source: string;
   /** The variable that the app reads it from, if it is one. */

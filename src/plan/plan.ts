@@ -59,7 +59,14 @@ export function makePlan(facts: Facts, settings: Settings): Plan | readonly Flys
   return { facts, placement, copy, seed, lines };
 }
 
-function migrationsRefused({ code, message }: { readonly code: string; readonly message: string }): FlysqliteError {
+/** Prisma's refusal, as a failure of ours. */
+export function migrationsRefused({
+  code,
+  message,
+}: {
+  readonly code: string;
+  readonly message: string;
+}): FlysqliteError {
   return new FlysqliteError("E_MIGRATE", `Cannot migrate: ${code} ${message.split("\n")[0] ?? ""}`, {
     problems: message
       .split("\n")
@@ -104,7 +111,10 @@ function migrateLine(copy: CopyDecision, { manifest, manifestSource, migrations 
     return { step: "migrate", action: `apply ${manifest.migrations.length} migrations`, reason: "the database is new" };
   if (copy.kind === "restore")
     return { step: "migrate", action: "apply what the restored database lacks", reason: bundled };
-  if (migrations?.kind !== "pending") return { step: "migrate", action: "nothing", reason: `all applied, ${bundled}` };
+  // A file that is moved to the volume is looked into once it is there.
+  if (migrations === undefined)
+    return { step: "migrate", action: "apply what the moved database lacks", reason: bundled };
+  if (migrations.kind !== "pending") return { step: "migrate", action: "nothing", reason: `all applied, ${bundled}` };
   return { step: "migrate", action: `apply ${migrations.names.join(", ")}`, reason: `pending of ${bundled}` };
 }
 

@@ -46,7 +46,8 @@ export async function inspectReplica(
     }
   }
   const databaseId = objects.some(({ key }) => key === IDENTITY_KEY) ? await readIdentity(store, signal) : undefined;
-  const lastTxid = files.reduce((last, { max }) => (max > last ? max : last), NO_TXID);
+  let lastTxid = NO_TXID;
+  for (const { max } of files) if (max > lastTxid) lastTxid = max;
   return { files, databaseId, lastTxid };
 }
 

@@ -10,7 +10,10 @@ import type { Manifest } from "../prisma/manifest.ts";
 const START_SCRIPT = /^(?:npm|pnpm|yarn|bun) (?:run )?start$/;
 
 /** A script with any of these needs a shell. */
-const SHELL_SYNTAX = /[|&;<>()$`\\"'*?[\]#~=%!{}\n]/;
+const SHELL_SYNTAX = /[|&;<>()$`\\"'*?[\]#~=%!{}\n]|^\s*exec\s/;
+
+/** What the shell's `exec` can't stand before: it would run the first of several commands, and take an assignment for one. */
+const SEVERAL_COMMANDS = /[|&;(){}!\n]|^\s*(?:\w+=|exec\s)/;
 
 const SHELL = "/bin/sh";
 
@@ -47,7 +50,9 @@ export function findCommand({
   const source =
     name === undefined ? "package.json#scripts.start" : `package.json#scripts.start, for ${command.join(" ")}`;
   if (SHELL_SYNTAX.test(script)) {
-    return { file: findProgram(SHELL, { appDirectory, path }), arguments: ["-c", `exec ${script}`], source };
+    // As package managers do it, the script finds the tools of the app's own packages.
+    const line = `PATH="$PWD/node_modules/.bin:$PATH"; ${SEVERAL_COMMANDS.test(script) ? script : `exec ${script}`}`;
+    return { file: findProgram(SHELL, { appDirectory, path }), arguments: ["-c", line], source };
   }
   const [program = "", ...scriptArgs] = script.trim().split(/\s+/);
   return { file: findProgram(program, { appDirectory, path: scriptPath }), arguments: scriptArgs, source };
@@ -60,7 +65,7 @@ function findProgram(
 ): string {
   const places = name.includes("/")
     ? [resolve(appDirectory, name)]
-    : path.split(delimiter).map((directory) => join(directory || ".", name));
+    : path.split(delimiter).map((directory) => resolve(appDirectory, directory, name));
   let refused: string | undefined;
   for (const place of places) {
     if (!statSync(place, { throwIfNoEntry: false })?.isFile()) continue;

@@ -3,14 +3,18 @@
 
 import { copyFile, mkdir, open, readFile, rename, rm, symlink } from "node:fs/promises";
 import { dirname } from "node:path";
-import { syncDirectory } from "../base/durable-file.ts";
-import { FlysqliteError } from "../base/errors.ts";
+import { removeDurably, syncDirectory } from "../base/durable-file.ts";
+import { FlysqliteError, systemCode } from "../base/errors.ts";
 import { info } from "../base/events.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { StepContext } from "./context.ts";
-import { SIDE_FILE_SUFFIXES } from "./places.ts";
+import { moveAside } from "./move-aside.ts";
+import { SIDE_FILE_SUFFIXES, unbornMark } from "./places.ts";
 
-export async function link({ placement }: Plan, { log }: StepContext): Promise<void> {
+export async function link(
+  { placement, facts }: Plan,
+  { log, clock }: Pick<StepContext, "log" | "clock">,
+): Promise<void> {
   if (placement.kind === "direct") return;
   if (placement.kind === "variable") {
     log(info("link", `the app is told ${placement.name}=${placement.url}`));
@@ -18,7 +22,13 @@ export async function link({ placement }: Plan, { log }: StepContext): Promise<v
   }
   const { from, to, before } = placement;
   if (before === "already linked") return;
-  if (before === "move the file to the volume") await moveToVolume(from, to);
+  if (before === "move the file to the volume") {
+    const { database, unborn } = facts;
+    // A stale log would be replayed into the file that is moved beside it.
+    await moveAside(database.orphans, { clock, log, step: "link" });
+    if (unborn) await removeDurably(unbornMark(to)); // with it the next start would take the file for unmade
+    await moveToVolume(from, to);
+  }
   if (before === "replace an empty file" || before === "replace a copy") await moveSideFilesAway(from);
   await mkdir(dirname(from), { recursive: true });
   const temporary = `${from}.flysqlite-link`;
@@ -28,14 +38,14 @@ export async function link({ placement }: Plan, { log }: StepContext): Promise<v
   log(info("link", `${from} -> ${to}`));
 }
 
-/** Copies a database and its log to the volume, each whole and durable, the database last. */
+/** Copies a database and its log or journal to the volume, each whole and durable, the database last. */
 async function moveToVolume(from: string, to: string): Promise<void> {
-  for (const suffix of ["-wal", ""]) {
+  for (const suffix of ["-wal", "-journal", ""]) {
     const temporary = `${to}.moving${suffix}`;
     try {
       await copyFile(`${from}${suffix}`, temporary);
     } catch (error) {
-      if (suffix !== "" && error instanceof Error && "code" in error && error.code === "ENOENT") continue;
+      if (suffix !== "" && systemCode(error) === "ENOENT") continue;
       throw error;
     }
     await using file = await open(temporary, "r+");

@@ -2,7 +2,8 @@
 // to the process, and so can't outlive a crash.
 
 import { closeSync, openSync } from "node:fs";
-import { join } from "node:path";
+import { mkdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { makePrivateDirectory } from "../base/durable-file.ts";
 import { FlysqliteError } from "../base/errors.ts";
 import { type Connection, type Driver, isBusy } from "../sqlite/driver.ts";
@@ -13,6 +14,7 @@ const PREDECESSOR_TIMEOUT_MS = 5000;
 
 /** Held as long as the process lives, or until it is closed. */
 export async function lockDatabase(databasePath: string, driver: Driver): Promise<Connection> {
+  await mkdir(dirname(databasePath), { recursive: true }); // a url may name a directory that is still to be made
   const directory = stateDirectory(databasePath);
   await makePrivateDirectory(directory);
   const path = join(directory, "lock");

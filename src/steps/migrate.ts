@@ -8,25 +8,21 @@ import { dirname } from "node:path";
 import { syncDirectory } from "../base/durable-file.ts";
 import { FlysqliteError } from "../base/errors.ts";
 import { info, warn } from "../base/events.ts";
-import type { Plan } from "../plan/plan.ts";
-import type { MigrationDecision } from "../prisma/ledger.ts";
-import { decideMigrations, readLedger } from "../prisma/ledger.ts";
+import { MIGRATOR_ROLE } from "../base/roles.ts";
+import { migrationsRefused, type Plan } from "../plan/plan.ts";
 import type { MigratorAnswer, MigratorTask } from "../prisma/migrator.ts";
 import type { AppBundle } from "./app-bundle.ts";
 import { waitForEnd } from "./child.ts";
 import type { StepContext } from "./context.ts";
-
-/** The word that starts this program as the migrating child. */
-export const MIGRATOR_ROLE = "@migrate";
+import { findPending } from "./pending.ts";
 
 /** Gives the names of the migrations that were applied. */
 export async function migrate(plan: Plan, bundle: AppBundle, context: StepContext): Promise<readonly string[]> {
   const { path } = plan.facts.database;
   const { clock, log } = context;
-  const decision = await decide(plan, context);
-  if (decision?.kind === "refused") {
-    throw new FlysqliteError("E_MIGRATE", `Cannot migrate: ${decision.code} ${decision.message}`);
-  }
+  const known = plan.copy.kind === "keep" ? plan.facts.migrations : undefined;
+  const decision = plan.copy.kind === "create" ? undefined : (known ?? (await findPending(path, bundle, context)));
+  if (decision?.kind === "refused") throw migrationsRefused(decision);
   if (decision?.kind === "up-to-date") {
     for (const name of decision.changed)
       log(warn("migrate", `${name} was edited after it was applied; Prisma goes by names, and so it stays`));
@@ -36,22 +32,9 @@ export async function migrate(plan: Plan, bundle: AppBundle, context: StepContex
   const { migrations, lockFile } = await bundle.migrations();
   const startedMs = clock.monotonic();
   const applied = await runMigrator({ path, migrations, ...(lockFile === undefined ? {} : { lockFile }) }, context);
-  log(
-    info(
-      "migrate",
-      `applied ${applied.length === 0 ? "nothing" : applied.join(", ")} in ${Math.round(clock.monotonic() - startedMs)} ms`,
-    ),
-  );
+  const what = applied.length === 0 ? "nothing" : applied.join(", ");
+  log(info("migrate", `applied ${what} in ${Math.round(clock.monotonic() - startedMs)} ms`));
   return applied;
-}
-
-/** What is pending; undefined for a database that is still to be made. */
-async function decide({ copy, facts }: Plan, { sqlite }: StepContext): Promise<MigrationDecision | undefined> {
-  if (copy.kind === "create") return undefined;
-  if (copy.kind === "keep" && facts.migrations !== undefined) return facts.migrations;
-  const driver = await sqlite(dirname(facts.database.path));
-  using connection = driver.open(facts.database.path, { readOnly: true, busyTimeoutMs: 5000 });
-  return decideMigrations(facts.manifest.migrations, readLedger(connection));
 }
 
 async function makeIfAbsent(path: string): Promise<void> {

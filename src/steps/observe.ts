@@ -20,16 +20,15 @@ import { debug } from "../base/events.ts";
 import type { Settings } from "../config/settings.ts";
 import type { AppUrl, DatabaseFile, Entry, Facts } from "../plan/facts.ts";
 import { resolveDatabaseUrl } from "../prisma/database-url.ts";
-import { decideMigrations, readLedger } from "../prisma/ledger.ts";
 import type { Manifest } from "../prisma/manifest.ts";
 import { inspectReplica } from "../replica/inspect.ts";
 import { readState } from "../replica/state.ts";
-import { SqliteError } from "../sqlite/driver.ts";
 import { DATABASE_HEADER_SIZE, decodeDatabaseHeader } from "../sqlite/header.ts";
 import { openFileStore } from "../storage/file.ts";
 import type { AppBundle } from "./app-bundle.ts";
 import { findCommand } from "./command.ts";
 import type { StepContext } from "./context.ts";
+import { findPending } from "./pending.ts";
 import { SIDE_FILE_SUFFIXES, stateDirectory, unbornMark } from "./places.ts";
 
 /** Where Fly and most others mount the volume. */
@@ -68,7 +67,7 @@ export async function observe(bundle: AppBundle, context: StepContext): Promise<
   const { database, entry } = place;
   const unborn = existsSync(unbornMark(database.path));
   const ready = database.state === "present" && !unborn;
-  const migrations = ready ? await attempt(() => observeMigrations(database.path, manifest, context)) : undefined;
+  const migrations = ready ? await attempt(() => findPending(database.path, bundle, context)) : undefined;
   const state = await attempt(() => readState(stateDirectory(database.path)));
   log(debug("config", "the database was looked at"));
   if (problems.length > 0) return problems;
@@ -89,7 +88,7 @@ export async function observe(bundle: AppBundle, context: StepContext): Promise<
 }
 
 function findUrl(manifest: Manifest, { settings, environment }: StepContext): AppUrl {
-  const { path, from } = resolveDatabaseUrl({
+  const { path, query, from } = resolveDatabaseUrl({
     rule: manifest.database,
     prismaMajor: manifest.prismaMajor,
     environment,
@@ -97,14 +96,15 @@ function findUrl(manifest: Manifest, { settings, environment }: StepContext): Ap
     cwd: settings.appDirectory,
   });
   // The app reads the variable also where its value comes from elsewhere, so it can always be told by it.
-  const variable = manifest.database.variable;
-  const source =
-    from.kind === "flag"
-      ? (settings.databaseUrl?.source ?? "--database")
-      : from.kind === "variable"
-        ? (from.name ?? "a variable")
-        : "the schema";
-  return { path, source, variable };
+  const variable = manifest.database.variable ?? (from.kind === "variable" ? from.name : undefined);
+  const source = {
+    flag: settings.databaseUrl?.source ?? "--database",
+    variable: from.name ?? "a variable",
+    literal: variable === undefined ? "the schema" : `the project, where ${variable} is not set,`,
+  }[from.kind];
+  // With Prisma 7 the adapter opens a file whose name has the query in it; before, Prisma's engine cut it off.
+  const opened = query !== undefined && manifest.prismaMajor >= 7 ? `${path}?${query}` : path;
+  return { path: opened, fileName: basename(path), source, variable };
 }
 
 function findVolume(settings: Settings): Facts["volume"] {
@@ -129,11 +129,17 @@ function findDatabase(
   url: AppUrl,
   volume: string,
 ): { readonly database: DatabaseFile; readonly entry: Facts["entry"] } {
-  const directory = realpathIfPresent(dirname(url.path));
+  const directory = realpathAsFarAsPresent(dirname(url.path));
   const appPath = join(directory, basename(url.path));
-  const onVolume = isBelow(appPath, volume);
-  const database = lookAtDatabase(onVolume ? appPath : join(volume, basename(url.path)));
-  return { database, entry: onVolume ? "on the volume" : lookAtEntry(url.path, database) };
+  const onVolume = isBelow(appPath, volume) && basename(appPath) === url.fileName;
+  const database = lookAtDatabase(
+    onVolume ? appPath : join(isBelow(appPath, volume) ? directory : volume, url.fileName),
+  );
+  if (onVolume) return { database, entry: "on the volume" };
+  const entry = lookAtEntry(url.path, database);
+  const mayBeMoved = url.variable === undefined && entry.kind === "file" && database.state !== "present";
+  if (mayBeMoved && entry.sizeBytes > 0) requireDatabase(url.path, entry.sizeBytes);
+  return { database, entry };
 }
 
 function lookAtDatabase(path: string): DatabaseFile {
@@ -177,27 +183,32 @@ function lookAtEntry(path: string, database: DatabaseFile): Entry {
   if (stats === undefined) return { kind: "nothing" };
   if (stats.isSymbolicLink()) {
     const target = resolve(dirname(path), readlinkSync(path));
-    return { kind: "link", target: join(realpathIfPresent(dirname(target)), basename(target)) };
+    return { kind: "link", target: join(realpathAsFarAsPresent(dirname(target)), basename(target)) };
   }
   if (stats.isDirectory()) return { kind: "directory" };
   if (!stats.isFile()) return { kind: "other" };
   if (stats.nlink > 1) return { kind: "hard link" };
   const sameAsDatabase =
-    database.state === "present" && stats.size === database.sizeBytes && sameContent(path, database.path);
+    database.state === "present" &&
+    stats.size === database.sizeBytes &&
+    ["", "-wal", "-journal"].every((suffix) => addsNothing(`${path}${suffix}`, `${database.path}${suffix}`));
   return { kind: "file", sizeBytes: stats.size, sameAsDatabase };
 }
 
-/** Files that could get into an image by mistake are small. */
-function sameContent(a: string, b: string): boolean {
-  return readFileSync(a).equals(readFileSync(b));
+/** True where `path` is absent or empty, or a copy of `other`. Files that could get into an image by mistake are small. */
+function addsNothing(path: string, other: string): boolean {
+  const sizeBytes = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  if (sizeBytes === 0) return true;
+  return existsSync(other) && readFileSync(path).equals(readFileSync(other));
 }
 
-function realpathIfPresent(path: string): string {
+/** The path with its links followed, up to where it exists. */
+function realpathAsFarAsPresent(path: string): string {
   try {
     return realpathSync(path);
   } catch (error) {
-    if (systemCode(error) === "ENOENT") return path;
-    throw error;
+    if (systemCode(error) !== "ENOENT" || path === dirname(path)) throw error;
+    return join(realpathAsFarAsPresent(dirname(path)), basename(path));
   }
 }
 
@@ -223,19 +234,4 @@ async function observeReplica({ settings, random, signal }: StepContext): Promis
   const { value, source } = settings.replica;
   const store = openFileStore(value.path, { random });
   return { address: store.address, source, ...(await inspectReplica(store, { signal })) };
-}
-
-async function observeMigrations(
-  path: string,
-  manifest: Manifest,
-  { sqlite }: StepContext,
-): Promise<Facts["migrations"]> {
-  const driver = await sqlite(dirname(path));
-  try {
-    using connection = driver.open(path, { readOnly: true, busyTimeoutMs: 5000 });
-    return decideMigrations(manifest.migrations, readLedger(connection));
-  } catch (error) {
-    if (!(error instanceof SqliteError)) throw error;
-    throw new FlysqliteError("E_DB_INVALID", `Cannot read "${path}": ${error.message}`, { cause: error });
-  }
 }

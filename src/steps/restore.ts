@@ -1,9 +1,8 @@
 // Puts the database on the volume where there is none: from the replica, or by making room for a new one.
 
 import assert from "node:assert/strict";
-import { rename } from "node:fs/promises";
 import { dirname } from "node:path";
-import { makePrivateDirectory, removeDurably, syncDirectory, writeDurably } from "../base/durable-file.ts";
+import { makePrivateDirectory, removeDurably, writeDurably } from "../base/durable-file.ts";
 import { info } from "../base/events.ts";
 import type { Plan } from "../plan/plan.ts";
 import { claimReplica } from "../replica/inspect.ts";
@@ -11,6 +10,7 @@ import { type Restored, restoreLatest } from "../replica/restore.ts";
 import { type ReplicationState, writeState } from "../replica/state.ts";
 import { openFileStore } from "../storage/file.ts";
 import type { StepContext } from "./context.ts";
+import { moveAside } from "./move-aside.ts";
 import { SIDE_FILE_SUFFIXES, stateDirectory, unbornMark } from "./places.ts";
 
 /** Gives what replication continues from, after a restore; undefined where nothing was restored. */
@@ -19,13 +19,18 @@ export async function restore({ copy, facts }: Plan, context: StepContext): Prom
   const { database, unborn } = facts;
   await makePrivateDirectory(stateDirectory(database.path));
   if (unborn && database.state === "present") await removeUnborn(database.path);
-  else await moveAside(database.state === "empty" ? [database.path, ...database.orphans] : database.orphans, context);
+  else {
+    const found = database.state === "empty" ? [database.path, ...database.orphans] : database.orphans;
+    await moveAside(found, { ...context, step: "restore" });
+  }
 
   if (copy.kind === "create") {
     // From here to the seed's success the database counts as unmade: a start that fails in between begins anew.
     await writeDurably(unbornMark(database.path), "");
     return undefined;
   }
+  // What comes from a replica has been seeded. With the mark beside it the next start would take it for unmade.
+  if (unborn) await removeDurably(unbornMark(database.path));
   return restoreFromReplica(database.path, facts.replica, context);
 }
 
@@ -66,15 +71,4 @@ async function restoreFromReplica(
 /** Removes a database that no app has ever seen: its migrations or its seed had not finished. */
 async function removeUnborn(path: string): Promise<void> {
   for (const suffix of [...SIDE_FILE_SUFFIXES, ""]) await removeDurably(`${path}${suffix}`);
-}
-
-/** Nothing that was found is deleted: it gets another name, which says when and why. */
-async function moveAside(paths: readonly string[], { clock, log }: StepContext): Promise<void> {
-  const time = new Date(clock.now()).toISOString().replace(/[-:]/g, "").replace(/\..*/, "Z");
-  for (const path of paths) {
-    const aside = `${path}.orphan-${time}`;
-    await rename(path, aside);
-    await syncDirectory(dirname(path));
-    log(info("restore", `moved ${path} aside, to ${aside}`));
-  }
 }

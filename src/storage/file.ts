@@ -1,7 +1,7 @@
 // An object store in a directory: each object is a file, durable once put() has answered.
 
-import { createReadStream, type Dirent } from "node:fs";
-import { link, mkdir, open, readdir, rename, rm, stat, utimes } from "node:fs/promises";
+import { createReadStream, type Stats } from "node:fs";
+import { link, lstat, mkdir, open, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Random } from "../base/context.ts";
@@ -40,6 +40,7 @@ export function openFileStore(root: string, { random }: { readonly random: Rando
     async get(key, { signal }) {
       const path = join(root, key);
       try {
+        signal.throwIfAborted();
         await using file = await open(path);
         await file.stat();
       } catch (error) {
@@ -59,6 +60,7 @@ export function openFileStore(root: string, { random }: { readonly random: Rando
 
     async delete(key, { signal }) {
       try {
+        signal.throwIfAborted();
         await rm(join(root, key), { force: true });
       } catch (error) {
         throw unreachable(`Cannot delete "${key}" of "${address}"`, error, signal);
@@ -74,27 +76,42 @@ async function listBelow(
   signal: AbortSignal,
 ): Promise<readonly ObjectInfo[] | undefined> {
   signal.throwIfAborted();
-  let entries: Dirent[];
+  let names: string[];
   try {
-    entries = await readdir(directory, { withFileTypes: true });
+    names = await readdir(directory);
   } catch (error) {
     if (systemCode(error) === "ENOENT") return undefined;
     throw error;
   }
   const objects: ObjectInfo[] = [];
-  for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    const key = `${prefix}${entry.name}`;
-    if (entry.isDirectory()) {
-      objects.push(...((await listBelow(join(directory, entry.name), `${key}/`, signal)) ?? []));
-    } else if (entry.isFile() && !entry.name.endsWith(TEMPORARY)) {
-      const { size, mtimeMs } = await stat(join(directory, entry.name));
-      objects.push({ key, sizeBytes: size, modifiedMs: Math.round(mtimeMs) });
+  for (const name of names) {
+    if (name.endsWith(TEMPORARY)) continue;
+    const path = join(directory, name);
+    // Follows links, as get() and put() do: what they reach must be listed, or a replica would look empty.
+    const stats = await statUnlessGone(path);
+    if (stats?.isDirectory()) {
+      objects.push(...((await listBelow(path, `${prefix}${name}/`, signal)) ?? []));
+    } else if (stats?.isFile()) {
+      objects.push({ key: `${prefix}${name}`, sizeBytes: stats.size, modifiedMs: Math.round(stats.mtimeMs) });
     }
   }
-  return objects;
+  return objects.sort((a, b) => (a.key < b.key ? -1 : 1));
 }
 
+/** Undefined for what was deleted since its directory was read; a link that leads nowhere is an error. */
+async function statUnlessGone(path: string): Promise<Stats | undefined> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if (systemCode(error) === "ENOENT" && (await lstat(path).catch(() => undefined)) === undefined) return undefined;
+    throw error;
+  }
+}
+
+/** Throws unless `root`, which can't be entered, is known to be nothing: absent, in a directory that is there. */
 async function requireParent(root: string): Promise<void> {
+  const entry = await lstat(root).catch(() => undefined);
+  if (entry?.isSymbolicLink()) await stat(root); // throws where it leads nowhere, as to a disk that is not mounted
   await using parent = await open(dirname(root));
   if (!(await parent.stat()).isDirectory()) throw new Error(`"${dirname(root)}" is not a directory`);
 }

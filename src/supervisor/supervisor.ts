@@ -4,7 +4,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { constants } from "node:os";
 import type { Clock } from "../base/context.ts";
-import { systemCode } from "../base/errors.ts";
+import { describe, systemCode } from "../base/errors.ts";
 import { debug, type Log, warn } from "../base/events.ts";
 import type { FromKeeper, Launch } from "../base/messages.ts";
 import { type Action, type Event, INITIAL_STATE, next, type State } from "./table.ts";
@@ -24,6 +24,9 @@ const PASSED_ON = [
 
 /** Those that a terminal sends to its whole foreground group by itself. */
 const FROM_TERMINAL: ReadonlySet<string> = new Set(["SIGINT", "SIGQUIT", "SIGWINCH"]);
+
+/** A shell's status for a program that was found and could not be executed. */
+const EXIT_STATUS_NOT_STARTED = 126;
 
 export type SignalSource = { on(signal: NodeJS.Signals, listener: (signal: NodeJS.Signals) => void): unknown };
 
@@ -57,7 +60,10 @@ export function supervise({
     function perform(action: Action): void {
       switch (action.kind) {
         case "launch app":
-          launch(action.launch);
+          start(
+            () => launch(action.launch),
+            () => handle({ kind: "app ended", exitStatus: EXIT_STATUS_NOT_STARTED }),
+          );
           break;
         case "signal app":
           // What a terminal sends to its whole foreground group, the app has already.
@@ -65,7 +71,10 @@ export function supervise({
             sendSignal(app, action.signal, { group: !hasTerminal });
           break;
         case "restart keeper":
-          observeKeeper(startKeeper({ again: true }));
+          start(
+            () => observeKeeper(startKeeper({ again: true })),
+            () => handle({ kind: "keeper ended", exitStatus: EXIT_STATUS_NOT_STARTED }),
+          );
           break;
         case "tell keeper":
           // A keeper that dies meanwhile is an event of its own.
@@ -92,7 +101,20 @@ export function supervise({
         log(debug("keeper", `ready after ${Math.round(clock.monotonic())} ms`));
         handle({ kind: "keeper ready", ready });
       });
-      onceEnded(child, (exitStatus) => handle({ kind: "keeper ended", exitStatus }));
+      onceEnded(child, (exitStatus, error) => {
+        if (error !== undefined) log(warn("keeper", `cannot start the keeper: ${error.message}`));
+        handle({ kind: "keeper ended", exitStatus });
+      });
+    }
+
+    /** Some failures to start a child come as an event; others, such as too long a command line, are thrown. */
+    function start(begin: () => void, failed: () => void): void {
+      try {
+        begin();
+      } catch (error) {
+        log(warn("launch", `cannot launch: ${describe(error)}`));
+        failed();
+      }
     }
 
     function launch({ file, arguments: args, directory, environment }: Launch): void {
@@ -115,7 +137,7 @@ export function supervise({
 /** Calls back once, with the exit status as a shell gives it: 128 + n for signal n, 127 or 126 for a failed exec. */
 function onceEnded(child: ChildProcess, ended: (exitStatus: number, error?: Error) => void): void {
   child.once("error", (error) => {
-    if (child.pid === undefined) ended(systemCode(error) === "EACCES" ? 126 : 127, error);
+    if (child.pid === undefined) ended(systemCode(error) === "EACCES" ? EXIT_STATUS_NOT_STARTED : 127, error);
   });
   child.once("exit", (code, signal) => ended(code ?? 128 + constants.signals[signal ?? "SIGKILL"]));
 }

@@ -25,7 +25,9 @@ export type KeeperState =
   /** It ended, with nothing to replicate. */
   | { readonly kind: "done" }
   /** It died; `deaths` in a row so far. */
-  | { readonly kind: "down"; readonly deaths: number };
+  | { readonly kind: "down"; readonly deaths: number }
+  /** It was started again, and has yet to say ready. */
+  | { readonly kind: "coming up"; readonly deaths: number };
 
 export type Timer = "kill app" | "give up" | "restart keeper";
 
@@ -119,14 +121,15 @@ function whileRunning(state: Extract<State, { kind: "running" }>, event: Event):
       if (keeper.kind === "done") return end(event.exitStatus, actions);
       if (stop === undefined) actions.push({ kind: "set timer", timer: "give up", ms: ready.stopTimeoutMs });
       if (keeper.kind === "up") actions.push({ kind: "tell keeper", message: { kind: "finish" } });
-      else actions.push({ kind: "restart keeper" });
+      // One that is coming up is told when it is ready: a second one beside it would only wait for its lock.
+      if (keeper.kind === "down") actions.push({ kind: "restart keeper" });
       return { state: { kind: "finishing", exitStatus: event.exitStatus, stop }, actions };
     }
     case "keeper ready":
       return { state: { ...state, keeper: { kind: "up" } }, actions: [] };
     case "keeper ended": {
       if (!ready.replicating) return { state, actions: [] };
-      const deaths = keeper.kind === "down" ? keeper.deaths + 1 : 1;
+      const deaths = keeper.kind === "coming up" ? keeper.deaths + 1 : 1;
       const ms = Math.min(LAST_RESTART_MS, FIRST_RESTART_MS * 2 ** (deaths - 1));
       const text = `the keeper ended with status ${event.exitStatus}; the app runs on, and replication again in ${ms / 1000} s`;
       return {
@@ -138,7 +141,10 @@ function whileRunning(state: Extract<State, { kind: "running" }>, event: Event):
       };
     }
     case "timer":
-      if (event.timer === "restart keeper") return { state, actions: [{ kind: "restart keeper" }] };
+      if (event.timer === "restart keeper") {
+        if (keeper.kind !== "down") return { state, actions: [] };
+        return { state: { ...state, keeper: { ...keeper, kind: "coming up" } }, actions: [{ kind: "restart keeper" }] };
+      }
       if (event.timer === "kill app")
         return { state, actions: killApp("did not end in its share of the stop timeout") };
       return end(128 + (stop?.number ?? 0), [{ kind: "signal app", signal: "SIGKILL" }]);
