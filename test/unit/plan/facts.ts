@@ -1,0 +1,90 @@
+// Facts of a usual start, for the tests to change one thing in.
+
+import type { Settings } from "../../../src/config/settings.ts";
+import type { Facts } from "../../../src/plan/facts.ts";
+import { toTxid } from "../../../src/replica/ltx/txid.ts";
+import type { ReplicatedPosition, ReplicationState } from "../../../src/replica/state.ts";
+
+export const DATABASE = "/data/app.db";
+export const REPLICA = "file:///backup/app";
+
+/** An app that starts for the first time: an empty volume, no replica, a database that is to be linked. */
+export const firstStart: Facts = {
+  manifest: {
+    formatVersion: 1,
+    flysqliteVersion: "0.1.0",
+    prismaMajor: 7,
+    database: { literal: "file:./app.db", baseDirectory: "." },
+    migrations: [
+      { name: "1_init", checksum: "a".repeat(64) },
+      { name: "2_more", checksum: "b".repeat(64) },
+    ],
+    seed: "node seed.js",
+  },
+  manifestSource: "the executable",
+  volume: { path: "/data", source: "default", isMountPoint: true },
+  url: { path: "/app/app.db", source: "the schema", variable: undefined },
+  database: { path: DATABASE, state: "absent", sizeBytes: 0, orphans: [] },
+  entry: { kind: "nothing" },
+  canLink: true,
+  replica: undefined,
+  state: undefined,
+  unborn: false,
+  migrations: undefined,
+  command: { file: "/usr/bin/node", arguments: ["server.js"], source: "the command line" },
+};
+
+/** The same app at a later start. */
+export const laterStart: Facts = {
+  ...firstStart,
+  database: { path: DATABASE, state: "present", sizeBytes: 40_960, orphans: [] },
+  entry: { kind: "link", target: DATABASE },
+  migrations: { kind: "up-to-date", changed: [] },
+};
+
+export const settings: Settings = {
+  appDirectory: "/app",
+  volume: undefined,
+  databaseUrl: undefined,
+  replica: undefined,
+  syncIntervalMs: { value: 1000, source: "default" },
+  stopTimeoutMs: { value: 4500, source: "default" },
+  seedTimeoutMs: { value: 600_000, source: "default" },
+  seed: undefined,
+  log: { value: "text", source: "default" },
+  command: [],
+  notes: [],
+};
+
+export const emptyReplica: NonNullable<Facts["replica"]> = {
+  address: REPLICA,
+  source: "--replica",
+  files: [],
+  databaseId: undefined,
+  lastTxid: toTxid(0n),
+};
+
+/** A replica whose history goes up to `last`. */
+export function replicaUpTo(last: bigint, databaseId: string | undefined = "mine"): NonNullable<Facts["replica"]> {
+  const [min, max] = [toTxid(1n), toTxid(last)];
+  const file = { level: 0, min, max, key: "ltx/0/some.ltx", sizeBytes: 100, modifiedMs: 0 };
+  return { ...emptyReplica, files: [file], databaseId, lastTxid: max };
+}
+
+export function position(txid: bigint): ReplicatedPosition {
+  return { txid: toTxid(txid), pageCount: 10, position: { kind: "file", sizeBytes: 40_960, modifiedMs: 0 } };
+}
+
+/** What a volume remembers of the replica of database "mine". */
+export function remembers(known: {
+  readonly acked?: bigint;
+  readonly pending?: bigint;
+  readonly databaseId?: string;
+}): ReplicationState {
+  return {
+    databaseId: known.databaseId ?? "mine",
+    replica: REPLICA,
+    acked: known.acked === undefined ? undefined : position(known.acked),
+    pending: known.pending === undefined ? undefined : position(known.pending),
+  };
+}

@@ -1,0 +1,153 @@
+import { describe, expect, it } from "vitest";
+import { FlysqliteError } from "../../../src/base/errors.ts";
+import type { Settings } from "../../../src/config/settings.ts";
+import { appEnvironment } from "../../../src/plan/app-environment.ts";
+import type { Facts } from "../../../src/plan/facts.ts";
+import { makePlan, type Plan } from "../../../src/plan/plan.ts";
+import { DATABASE, emptyReplica, firstStart, laterStart, REPLICA, remembers, replicaUpTo, settings } from "./facts.ts";
+
+const file = { kind: "file", sizeBytes: 4096, sameAsDatabase: false } as const;
+
+function planned(facts: Facts, told: Settings = settings): Plan {
+  const plan = makePlan(facts, told);
+  if (!("lines" in plan)) throw new Error(`refused: ${plan.map(({ message }) => message).join("; ")}`);
+  return plan;
+}
+
+function refused(facts: Facts): readonly FlysqliteError[] {
+  const plan = makePlan(facts, settings);
+  if ("lines" in plan) throw new Error("it was not refused");
+  return plan;
+}
+
+/** "what, because why" of one step. */
+function line(plan: Plan, step: string): string | undefined {
+  const found = plan.lines.find((one) => one.step === step);
+  return found && `${found.action}, because ${found.reason}`;
+}
+
+describe("makePlan", () => {
+  it("has one line for each step, in the order in which they are done", () => {
+    const steps = ["volume", "link", "restore", "migrate", "seed", "replicate", "launch"];
+    for (const facts of [firstStart, laterStart, { ...firstStart, replica: replicaUpTo(7n) }]) {
+      expect(planned(facts).lines.map(({ step }) => step)).toEqual(steps);
+    }
+  });
+
+  it("plans a first start", () => {
+    const plan = planned(firstStart);
+    expect(plan.lines.map(({ action, reason }) => `${action}, because ${reason}`)).toEqual([
+      "use /data, because default",
+      "link /app/app.db to /data/app.db, because the schema says so",
+      "nothing, because the volume has none, and no replica is configured",
+      "apply 2 migrations, because the database is new",
+      "run node seed.js, because the database is new",
+      "nothing, because no replica is configured: lost with the volume, the data is lost",
+      "/usr/bin/node server.js, because the command line",
+    ]);
+    expect(plan).toMatchObject({ copy: { kind: "create" }, seed: "node seed.js" });
+  });
+
+  it("plans a start that has nothing to do", () => {
+    const replica = replicaUpTo(7n);
+    const plan = planned({ ...laterStart, replica, state: remembers({ acked: 7n }) });
+    expect(plan.lines.map(({ action, reason }) => `${action}, because ${reason}`)).toEqual([
+      "use /data, because default",
+      "nothing, because /app/app.db is linked",
+      "nothing, because it is on the volume, and its replica is not ahead, 0.0 MB",
+      "nothing, because all applied, 2 in the executable",
+      "nothing, because the database exists",
+      `to ${REPLICA} (--replica), because it continues from there`,
+      "/usr/bin/node server.js, because the command line",
+    ]);
+    expect(plan.seed).toBeUndefined();
+  });
+
+  it("restores, migrates what is lacking, and does not seed", () => {
+    const plan = planned({ ...firstStart, replica: replicaUpTo(7n) });
+    expect(line(plan, "restore")).toBe(
+      `restore ${DATABASE} from ${REPLICA}, because the volume has no database, the replica has 1 files`,
+    );
+    expect(line(plan, "migrate")).toBe("apply what the restored database lacks, because 2 in the executable");
+    expect(line(plan, "seed")).toBe("nothing, because the database is restored, not created");
+    expect(line(plan, "replicate")).toBe(`to ${REPLICA} (--replica), because it continues from there`);
+  });
+
+  it("names the migrations that are pending", () => {
+    const migrations = { kind: "pending", names: ["1_init", "2_more"], newDatabase: false } as const;
+    expect(line(planned({ ...laterStart, migrations }), "migrate")).toBe(
+      "apply 1_init, 2_more, because pending of 2 in the executable",
+    );
+  });
+
+  it("takes a file that it moves for an existing database: no seed, and what it lacks is applied", () => {
+    const plan = planned({ ...firstStart, entry: file, replica: emptyReplica });
+    expect(plan).toMatchObject({ copy: { kind: "keep", position: undefined }, seed: undefined });
+    expect(line(plan, "link")).toMatch(/^move the file to the volume, then link/);
+    expect(line(plan, "restore")).toBe("nothing, because it is moved to the volume");
+    expect(line(plan, "migrate")).toBe("apply what the moved database lacks, because 2 in the executable");
+    expect(line(plan, "seed")).toBe("nothing, because the database exists");
+    expect(line(plan, "replicate")).toContain("begins with a copy of the whole database");
+  });
+
+  it("takes a file that it moves for an existing one also where making a new one was not finished", () => {
+    expect(planned({ ...firstStart, entry: file, unborn: true })).toMatchObject({ copy: { kind: "keep" } });
+  });
+
+  it("moves no file in the place of a database that is lost", () => {
+    const problems = refused({ ...firstStart, entry: file, state: remembers({ acked: 7n }) });
+    expect(problems.map(({ code }) => code)).toEqual(["E_CONFIG"]);
+  });
+
+  it("tells the app by its variable where it reads one", () => {
+    const url = { path: "/app/app.db", source: "DATABASE_URL", variable: "DATABASE_URL" };
+    const plan = planned({ ...firstStart, url });
+    expect(line(plan, "link")).toBe(
+      `set DATABASE_URL=file:${DATABASE} for the app, because DATABASE_URL holds the url`,
+    );
+    expect(appEnvironment({ DATABASE_URL: "file:./app.db", A: "1" }, plan.placement)).toEqual({
+      DATABASE_URL: `file:${DATABASE}`,
+      A: "1",
+    });
+  });
+
+  it("links nothing where the url leads to the volume", () => {
+    expect(line(planned({ ...laterStart, entry: "on the volume" }), "link")).toBe(
+      `nothing, because the schema leads to ${DATABASE}`,
+    );
+  });
+
+  it("prefers the seed of the settings to the project's", () => {
+    const told = { ...settings, seed: { value: "node other.js", source: "--seed" } };
+    expect(planned(firstStart, told).seed).toBe("node other.js");
+  });
+
+  it("says so where there is no seed", () => {
+    const { seed: _, ...manifest } = firstStart.manifest;
+    expect(line(planned({ ...firstStart, manifest }), "seed")).toBe("nothing, because no seed is configured");
+  });
+
+  it("gives every reason why a start would fail, not only the first", () => {
+    const migrations = { kind: "refused", code: "P3009", message: "failed migrations\n\nThe `2_more` failed" } as const;
+    const problems = refused({ ...laterStart, entry: { kind: "directory" }, migrations, replica: replicaUpTo(7n) });
+    expect(problems.map(({ code }) => code)).toEqual(["E_DIVERGED", "E_LINK"]);
+    const kept = refused({ ...laterStart, entry: { kind: "directory" }, migrations });
+    expect(kept.map(({ code }) => code)).toEqual(["E_LINK", "E_MIGRATE"]);
+    expect(kept[1]).toMatchObject({
+      message: "Cannot migrate: P3009 failed migrations",
+      problems: ["The `2_more` failed"],
+    });
+    for (const problem of kept) expect(problem).toBeInstanceOf(FlysqliteError);
+  });
+
+  it("has no say in the migrations of a database that is made anew", () => {
+    const migrations = { kind: "refused", code: "P3009", message: "failed" } as const;
+    expect(planned({ ...laterStart, unborn: true, migrations })).toMatchObject({ copy: { kind: "create" } });
+  });
+
+  it("lets a defect through as one, with its cause", () => {
+    const facts: Facts = { ...firstStart, replica: { ...emptyReplica, files: undefined as never } };
+    expect(() => makePlan(facts, settings)).not.toThrow();
+    expect(refused(facts).map(({ code }) => code)).toEqual(["E_INTERNAL"]);
+  });
+});
