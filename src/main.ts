@@ -61,7 +61,7 @@ function runSupervisor(run: Run, words: readonly string[]): Promise<number> {
     signals: process,
     hasTerminal: process.stdin.isTTY === true,
     clock: systemClock,
-    log: createLog(logFormat(run), writeLine),
+    log: createLog(logFormat(run), writeLine, systemClock),
   });
 }
 
@@ -124,7 +124,7 @@ async function createContext(run: Run, signal: AbortSignal): Promise<StepContext
   const { addonDirectories, loadDriver } = await import("./sqlite/load-driver.ts");
   const environment = process.env;
   const settings = await readSettings({ ...run, environment, workingDirectory: process.cwd() });
-  const log = createLog(settings.log.value, writeLine);
+  const log = createLog(settings.log.value, writeLine, systemClock);
   let driver: ReturnType<StepContext["sqlite"]> | undefined;
   return {
     settings,

@@ -1,17 +1,23 @@
 // Events and failures as lines. One line an event, so that a log collector keeps them apart.
 
+import type { Clock } from "../base/context.ts";
 import type { FlysqliteError } from "../base/errors.ts";
 import type { Event, Log } from "../base/events.ts";
 import type { LogFormat } from "../config/settings.ts";
 
 const NAME = "flysqlite";
 
-/** Renders for people, or as JSON. `write` takes whole lines. */
-export function createLog(format: LogFormat, write: (line: string) => void): Log {
+/**
+ * Renders for people, or as JSON. `write` takes whole lines. With "debug" each line begins with the time since
+ * its process began, by `clock`.
+ */
+export function createLog(format: LogFormat, write: (line: string) => void, clock?: Pick<Clock, "monotonic">): Log {
   return (event) => {
     if (event.level === "debug" && format !== "debug") return;
     if (event.level !== "warn" && format === "quiet") return;
-    write(format === "json" ? JSON.stringify(event) : renderEvent(event));
+    if (format === "json") return write(JSON.stringify(event));
+    const time = format === "debug" && clock !== undefined ? `${clock.monotonic().toFixed(0).padStart(6)} ms  ` : "";
+    write(time + renderEvent(event));
   };
 }
 

@@ -48,7 +48,9 @@ export function decidePlacement({ url, entry, canLink, database, replicaHasHisto
     );
   }
   if (entry.kind === "nothing") return { ...link, before: "nothing" };
-  if (entry.kind !== "file") throw refuse(url.path, `it is a ${entry.kind}`);
+  if (entry.kind !== "file") {
+    throw refuse(url.path, entry.kind === "other" ? "it is not a regular file" : `it is a ${entry.kind}`);
+  }
   if (entry.sizeBytes === 0) return { ...link, before: "replace an empty file" };
   if (entry.sameAsDatabase) return { ...link, before: "replace a copy" };
   if (database.state === "present") throw refuse(url.path, `both it and "${database.path}" hold a database`);

@@ -2,6 +2,7 @@
 
 import { FlysqliteError, toFlysqliteError } from "../base/errors.ts";
 import type { Step } from "../base/events.ts";
+import { formatBytes } from "../base/format.ts";
 import type { Settings } from "../config/settings.ts";
 import { type CopyDecision, decideCopy } from "./copy.ts";
 import type { Facts } from "./facts.ts";
@@ -94,7 +95,7 @@ function linkLine(placement: Placement, { url, database }: Facts): PlanLine {
 
 function restoreLine(copy: CopyDecision, { replica, database }: Facts): PlanLine {
   if (copy.kind !== "restore") {
-    const size = database.state === "present" ? `, ${(database.sizeBytes / 1e6).toFixed(1)} MB` : "";
+    const size = database.state === "present" ? `, ${formatBytes(database.sizeBytes)}` : "";
     return { step: "restore", action: "nothing", reason: copy.kind === "keep" ? `${copy.why}${size}` : copy.why };
   }
   const count = replica?.files.length ?? 0;

@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import type { At, Clock } from "../base/context.ts";
 import { FlysqliteError } from "../base/errors.ts";
 import { debug, info, type Log, warn } from "../base/events.ts";
+import { formatBytes, formatDuration } from "../base/format.ts";
 import type { Attached, Capture, Snapshot } from "../sqlite/attached.ts";
 import type { ObjectStore } from "../storage/store.ts";
 import { claimReplica } from "./inspect.ts";
@@ -170,9 +171,9 @@ export function createReplicator({
     await upload(key(SNAPSHOT_LEVEL, range), body, { timestampMs, signal });
     snapshot[Symbol.dispose]();
     fullCopy = undefined;
-    const megabytes = ((snapshot.pageCount * pageSize) / 1e6).toFixed(1);
-    const seconds = ((clock.monotonic() - startedMs) / 1000).toFixed(1);
-    log(info("replicate", `copied the whole database, ${megabytes} MB in ${seconds} s: ${reason}`));
+    const size = formatBytes(snapshot.pageCount * pageSize);
+    const took = formatDuration(clock.monotonic() - startedMs);
+    log(info("replicate", `copied the whole database, ${size} in ${took}: ${reason}`));
   }
 
   /** Makes sure that the replica is this database's, before the first write to it. */

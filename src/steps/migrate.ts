@@ -8,6 +8,7 @@ import { dirname } from "node:path";
 import { syncDirectory } from "../base/durable-file.ts";
 import { FlysqliteError } from "../base/errors.ts";
 import { info, warn } from "../base/events.ts";
+import { formatDuration } from "../base/format.ts";
 import { MIGRATOR_ROLE } from "../base/roles.ts";
 import { migrationsRefused, type Plan } from "../plan/plan.ts";
 import type { MigratorAnswer, MigratorTask } from "../prisma/migrator.ts";
@@ -33,7 +34,7 @@ export async function migrate(plan: Plan, bundle: AppBundle, context: StepContex
   const startedMs = clock.monotonic();
   const applied = await runMigrator({ path, migrations, ...(lockFile === undefined ? {} : { lockFile }) }, context);
   const what = applied.length === 0 ? "nothing" : applied.join(", ");
-  log(info("migrate", `applied ${what} in ${Math.round(clock.monotonic() - startedMs)} ms`));
+  log(info("migrate", `applied ${what} in ${formatDuration(clock.monotonic() - startedMs)}`));
   return applied;
 }
 

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { dirname } from "node:path";
 import { makePrivateDirectory, removeDurably, writeDurably } from "../base/durable-file.ts";
 import { info } from "../base/events.ts";
+import { formatBytes, formatDuration } from "../base/format.ts";
 import type { Plan } from "../plan/plan.ts";
 import { claimReplica } from "../replica/inspect.ts";
 import { type Restored, restoreLatest } from "../replica/restore.ts";
@@ -58,13 +59,8 @@ async function restoreFromReplica(
     verified: (image) => writeState(stateDirectory(target), stateAfter(image)),
   });
   const { fileCount, sizeBytes } = restored;
-  const seconds = ((clock.monotonic() - startedMs) / 1000).toFixed(1);
-  log(
-    info(
-      "restore",
-      `${store.address}: ${fileCount} files, ${(sizeBytes / 1e6).toFixed(1)} MB in ${seconds} s, verified`,
-    ),
-  );
+  const took = formatDuration(clock.monotonic() - startedMs);
+  log(info("restore", `${store.address}: ${fileCount} files, ${formatBytes(sizeBytes)} in ${took}, verified`));
   return stateAfter(restored);
 }
 

@@ -5,6 +5,7 @@ import { delimiter, join } from "node:path";
 import { removeDurably } from "../base/durable-file.ts";
 import { describe, FlysqliteError } from "../base/errors.ts";
 import { info } from "../base/events.ts";
+import { formatDuration } from "../base/format.ts";
 import { appEnvironment } from "../plan/app-environment.ts";
 import type { Plan } from "../plan/plan.ts";
 import { splitSeedCommand } from "../prisma/seed-command.ts";
@@ -47,5 +48,5 @@ async function runSeed(
   }
   if (exitStatus !== 0)
     throw new FlysqliteError("E_SEED", `Cannot seed the database: "${command}" ended with status ${exitStatus}`);
-  log(info("seed", `${command}: done in ${Math.round(clock.monotonic() - startedMs)} ms`));
+  log(info("seed", `${command}: done in ${formatDuration(clock.monotonic() - startedMs)}`));
 }

@@ -47,6 +47,7 @@ export function supervise({
   readonly log: Log;
 }): Promise<number> {
   return new Promise((resolve) => {
+    const ended = new AbortController();
     let state: State = INITIAL_STATE;
     let keeper: ChildProcess | undefined;
     let app: ChildProcess | undefined;
@@ -84,12 +85,16 @@ export function supervise({
           sendSignal(keeper, action.signal, { group: false });
           break;
         case "set timer":
-          setTimeout(() => handle({ kind: "timer", timer: action.timer }), action.ms).unref();
+          clock.sleep(action.ms, { signal: ended.signal }).then(
+            () => handle({ kind: "timer", timer: action.timer }),
+            () => {}, // it ended first
+          );
           break;
         case "log":
           log(action.event);
           break;
         case "exit":
+          ended.abort();
           resolve(action.exitStatus);
           break;
       }
@@ -98,7 +103,7 @@ export function supervise({
     function observeKeeper(child: ChildProcess): void {
       keeper = child;
       child.on("message", (ready: FromKeeper) => {
-        log(debug("keeper", `ready after ${Math.round(clock.monotonic())} ms`));
+        log(debug("keeper", "ready"));
         handle({ kind: "keeper ready", ready });
       });
       onceEnded(child, (exitStatus, error) => {
@@ -120,7 +125,7 @@ export function supervise({
     function launch({ file, arguments: args, directory, environment }: Launch): void {
       // Its own process group, so that signals reach all of it; but with a terminal it must stay in the foreground.
       app = spawn(file, args, { cwd: directory, env: environment, stdio: "inherit", detached: !hasTerminal });
-      log(debug("launch", `${file} as process ${app.pid} after ${Math.round(clock.monotonic())} ms`));
+      log(debug("launch", `${file} is process ${app.pid}`));
       onceEnded(app, (exitStatus, error) => {
         if (error !== undefined) log(warn("launch", `cannot launch "${file}": ${error.message}`));
         handle({ kind: "app ended", exitStatus });
