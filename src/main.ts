@@ -97,7 +97,10 @@ async function dryRun(run: Run): Promise<number> {
   const { openBundle } = await import("./steps/app-bundle.ts");
   const { renderPlan, renderPlanJson, renderRefusalJson } = await import("./cli/render-plan.ts");
   try {
-    const context = await createContext(run, new AbortController().signal);
+    const { createNodeSqliteDriver } = await import("./sqlite/node-sqlite.ts");
+    // Node's own SQLite reads a database without leaving side files beside it.
+    const sqlite = async () => createNodeSqliteDriver();
+    const context = { ...(await createContext(run, new AbortController().signal)), sqlite };
     const planned = await plan(await openBundle(context), context);
     process.stdout.write(run.json ? renderPlanJson(planned) : renderPlan(planned));
     return 0;

@@ -17,6 +17,11 @@ export type Connection = Disposable & {
 export type OpenOptions = {
   /** Never writes, and when it is the last to close, leaves the write-ahead log where it is. Default: false. */
   readonly readOnly?: boolean;
+  /**
+   * Nobody writes to the file and it has no log: it is read without making the side files that WAL mode calls
+   * for. better-sqlite3 can't, and makes them. Default: false.
+   */
+  readonly immutable?: boolean;
   /** How long a busy database is waited for, in milliseconds. */
   readonly busyTimeoutMs: number;
 };

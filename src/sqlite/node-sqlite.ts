@@ -22,22 +22,26 @@ export function createNodeSqliteDriver({ doubleQuotedStrings = false }: NodeSqli
   return {
     name: "node:sqlite",
     sqliteVersion: process.versions["sqlite"] ?? "unknown",
-    open(path, { readOnly = false, busyTimeoutMs }) {
+    open(path, { readOnly = false, immutable = false, busyTimeoutMs }) {
       claimProcess("node:sqlite");
       const options = {
         readOnly,
         timeout: busyTimeoutMs,
         enableDoubleQuotedStringLiterals: doubleQuotedStrings,
       };
-      return translated(() => connect(new DatabaseSync(toUrl(path, readOnly), options)));
+      return translated(() => connect(new DatabaseSync(toUrl(path, { readOnly, immutable }), options)));
     },
   };
 }
 
 /** A URL, as only its `mode` keeps SQLite from making a file that isn't there: https://sqlite.org/uri.html */
-function toUrl(path: string, readOnly: boolean): URL {
+function toUrl(
+  path: string,
+  { readOnly, immutable }: { readonly readOnly: boolean; readonly immutable: boolean },
+): URL {
   const url = pathToFileURL(resolve(path));
   url.searchParams.set("mode", readOnly ? "ro" : "rw");
+  if (immutable) url.searchParams.set("immutable", "1");
   return url;
 }
 

@@ -1,5 +1,6 @@
 // Which migrations a database lacks, seen through a read-only connection: the fast path of every start.
 
+import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import { FlysqliteError } from "../base/errors.ts";
 import { decideMigrations, type MigrationDecision, readLedger } from "../prisma/ledger.ts";
@@ -14,7 +15,8 @@ export async function findPending(
 ): Promise<MigrationDecision> {
   const driver = await sqlite(dirname(path));
   try {
-    using connection = driver.open(path, { readOnly: true, busyTimeoutMs: 5000 });
+    const immutable = ["-wal", "-journal"].every((suffix) => !hasContent(`${path}${suffix}`));
+    using connection = driver.open(path, { readOnly: true, immutable, busyTimeoutMs: 5000 });
     const ledger = readLedger(connection);
     const decision = decideMigrations(manifest.migrations, ledger);
     if (decision.kind !== "up-to-date" || decision.changed.length === 0) return decision;
@@ -25,4 +27,8 @@ export async function findPending(
     if (!(error instanceof SqliteError)) throw error;
     throw new FlysqliteError("E_DB_INVALID", `Cannot read "${path}": ${error.message}`, { cause: error });
   }
+}
+
+function hasContent(path: string): boolean {
+  return (statSync(path, { throwIfNoEntry: false })?.size ?? 0) > 0;
 }

@@ -34,6 +34,23 @@ describe("a first start", () => {
   });
 });
 
+describe("a dry run", () => {
+  it("prints what a start would do with the database that is there, and changes nothing", async () => {
+    using box = createBox();
+    const first = await box.start();
+    await first.listening();
+    await first.stop();
+    using database = new DatabaseSync(join(box.volume, "dev.db"));
+    database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    database.close(); // the last one to close removes the log and its index
+    const before = readdirSync(box.volume, { recursive: true }).sort();
+    const dry = await box.start({ words: ["run", "--dry"] });
+    expect(await dry.ended).toBe(0);
+    expect(dry.output()).toMatch(/migrate +nothing\n +because: all applied, 4 in the executable/);
+    expect(readdirSync(box.volume, { recursive: true }).sort()).toEqual(before);
+  });
+});
+
 describe("a second start", () => {
   it("applies nothing, seeds nothing, and replicates on from where it was", async () => {
     using box = createBox();
