@@ -77,7 +77,10 @@ async function runKeeper(words: readonly string[], { again }: { readonly again: 
 
   const { keep } = await import("./keeper/keeper.ts");
   const channel = {
-    send: (message: FromKeeper) => void process.send?.(message),
+    send: (message: FromKeeper) =>
+      new Promise<void>((resolve) => {
+        if (process.send?.(message, () => resolve()) === undefined) resolve();
+      }),
     onMessage(listener: (message: ToKeeper) => void) {
       deliver = listener;
       for (const message of messages.splice(0)) listener(message);

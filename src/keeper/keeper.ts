@@ -1,5 +1,6 @@
 // The data process: prepares the database, says ready, then replicates until it is told to finish.
 
+import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { describe, FlysqliteError, Refusal } from "../base/errors.ts";
 import { debug, info, warn } from "../base/events.ts";
@@ -11,14 +12,16 @@ import type { StepContext } from "../steps/context.ts";
 import { link } from "../steps/link.ts";
 import { lockDatabase } from "../steps/lock.ts";
 import { migrate } from "../steps/migrate.ts";
-import { observe } from "../steps/observe.ts";
+import { locateDatabase, observe } from "../steps/observe.ts";
+import { stateDirectory } from "../steps/places.ts";
 import { type Replication, replicate } from "../steps/replicate.ts";
 import { restore } from "../steps/restore.ts";
 import { seed } from "../steps/seed.ts";
 
 /** The line to the supervisor. */
 export type Channel = {
-  send(message: FromKeeper): void;
+  /** Resolves when the message is on its way: a process that ended before would take the rest of it along. */
+  send(message: FromKeeper): Promise<void>;
   onMessage(listener: (message: ToKeeper) => void): void;
 };
 
@@ -49,7 +52,9 @@ export async function keep(
 
   for (const note of settings.notes) log(warn("config", note));
   const bundle = await openBundle(context);
-  const planned = await plan(bundle, context);
+  using lock = await lockAndPlan(bundle, context);
+  const { planned } = lock;
+  log(debug("keeper", "locked and planned"));
   if (!planned.facts.volume.isMountPoint) {
     log(warn("volume", `${planned.facts.volume.path} is no mount point: what is there may not outlive this container`));
   }
@@ -60,13 +65,10 @@ export async function keep(
     );
   }
 
-  const { path } = planned.facts.database;
-  using _lock = await lockDatabase(path, await context.sqlite(dirname(path)));
-  log(debug("keeper", "planned and locked"));
   running = again
     ? await replicate(planned, { ...context, restored: undefined })
     : await perform(planned, bundle, context);
-  channel.send({
+  await channel.send({
     kind: "ready",
     launch: describeLaunch(planned, context),
     replicating: running !== undefined,
@@ -76,6 +78,24 @@ export async function keep(
 
   await running.follower.run({ until: finishing.signal });
   await finish(running, context);
+}
+
+/**
+ * Plans under the lock: what a predecessor that is still shipping changes until it lets go must be seen. On a
+ * volume that flysqlite has not used yet there is nothing to lock before a first plan says that a start may
+ * happen; a refused start leaves no trace.
+ */
+async function lockAndPlan(bundle: AppBundle, context: StepContext): Promise<Disposable & { readonly planned: Plan }> {
+  const known = locateDatabase(bundle, context);
+  const isUsed = known !== undefined && existsSync(stateDirectory(known));
+  const path = isUsed ? known : (await plan(bundle, context)).facts.database.path;
+  const lock = await lockDatabase(path, await context.sqlite(dirname(path)));
+  try {
+    return { planned: await plan(bundle, context), [Symbol.dispose]: () => lock.close() };
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
 }
 
 /** Walks the plan up to where the app may start. */

@@ -87,6 +87,15 @@ export async function observe(bundle: AppBundle, context: StepContext): Promise<
   };
 }
 
+/** Path of the database on the volume; undefined where something is wrong that observe() tells. */
+export function locateDatabase({ manifest }: AppBundle, context: StepContext): string | undefined {
+  try {
+    return findDatabase(findUrl(manifest, context), findVolume(context.settings).path).database.path;
+  } catch {
+    return undefined;
+  }
+}
+
 function findUrl(manifest: Manifest, { settings, environment }: StepContext): AppUrl {
   const { path, query, from } = resolveDatabaseUrl({
     rule: manifest.database,

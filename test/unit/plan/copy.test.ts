@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type CopyFacts, decideCopy } from "../../../src/plan/copy.ts";
-import { DATABASE, emptyReplica, position, REPLICA, remembers, replicaUpTo } from "./facts.ts";
+import { DATABASE, emptyReplica, litestreamReplicaUpTo, position, REPLICA, remembers, replicaUpTo } from "./facts.ts";
 
 const absent: CopyFacts = {
   database: { path: DATABASE, state: "absent" },
@@ -50,7 +50,7 @@ describe("decideCopy, where the volume has no database", () => {
   });
 
   it("restores what Litestream wrote, which names no database", () => {
-    expect(decideCopy({ ...absent, replica: replicaUpTo(7n, undefined) }).kind).toBe("restore");
+    expect(decideCopy({ ...absent, replica: litestreamReplicaUpTo(7n) }).kind).toBe("restore");
   });
 
   it.each([
@@ -141,7 +141,7 @@ describe("decideCopy, where the volume has a database", () => {
 
   it.each([
     ["names another database", replicaUpTo(7n, "other")],
-    ["names none", replicaUpTo(7n, undefined)],
+    ["names none", litestreamReplicaUpTo(7n)],
   ])("refuses a history that %s than the one that the volume remembers", (_, replica) => {
     expect(() => decideCopy({ ...present, replica, state: remembers({ acked: 7n }) })).toThrow(
       refusal("E_DIVERGED", "holds the history of another database"),

@@ -23,7 +23,7 @@ export const firstStart: Facts = {
   },
   manifestSource: "the executable",
   volume: { path: "/data", source: "default", isMountPoint: true },
-  url: { path: "/app/app.db", source: "the schema", variable: undefined },
+  url: { path: "/app/app.db", fileName: "app.db", source: "the schema", variable: undefined },
   database: { path: DATABASE, state: "absent", sizeBytes: 0, orphans: [] },
   entry: { kind: "nothing" },
   canLink: true,
@@ -65,7 +65,7 @@ export const emptyReplica: NonNullable<Facts["replica"]> = {
 };
 
 /** A replica whose history goes up to `last`. */
-export function replicaUpTo(last: bigint, databaseId: string | undefined = "mine"): NonNullable<Facts["replica"]> {
+export function replicaUpTo(last: bigint, databaseId = "mine"): NonNullable<Facts["replica"]> {
   const [min, max] = [toTxid(1n), toTxid(last)];
   const file = { level: 0, min, max, key: "ltx/0/some.ltx", sizeBytes: 100, modifiedMs: 0 };
   return { ...emptyReplica, files: [file], databaseId, lastTxid: max };
@@ -73,6 +73,11 @@ export function replicaUpTo(last: bigint, databaseId: string | undefined = "mine
 
 export function position(txid: bigint): ReplicatedPosition {
   return { txid: toTxid(txid), pageCount: 10, position: { kind: "file", sizeBytes: 40_960, modifiedMs: 0 } };
+}
+
+/** A replica that Litestream wrote: it names no database. */
+export function litestreamReplicaUpTo(last: bigint): NonNullable<Facts["replica"]> {
+  return { ...replicaUpTo(last), databaseId: undefined };
 }
 
 /** What a volume remembers of the replica of database "mine". */

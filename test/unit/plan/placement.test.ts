@@ -5,7 +5,7 @@ import { DATABASE } from "./facts.ts";
 
 const FROM = "/app/app.db";
 const literal: PlacementFacts = {
-  url: { path: FROM, source: "the schema", variable: undefined },
+  url: { path: FROM, fileName: "app.db", source: "the schema", variable: undefined },
   entry: { kind: "nothing" },
   canLink: true,
   database: { path: DATABASE, state: "absent" },
@@ -20,7 +20,7 @@ const refusal = (text: string) =>
 describe("decidePlacement", () => {
   it("leaves a url alone that leads to the volume", () => {
     expect(decidePlacement({ ...literal, entry: "on the volume" })).toEqual({ kind: "direct" });
-    const url = { path: DATABASE, source: "DATABASE_URL", variable: "DATABASE_URL" };
+    const url = { path: DATABASE, fileName: "app.db", source: "DATABASE_URL", variable: "DATABASE_URL" };
     expect(decidePlacement({ ...literal, url, entry: "on the volume" })).toEqual({ kind: "direct" });
   });
 
@@ -30,7 +30,7 @@ describe("decidePlacement", () => {
     ["a directory", { kind: "directory" }],
     ["a link", { kind: "link", target: "/elsewhere" }],
   ] as const)("tells the app by its variable, and leaves %s in the app's tree as it is", (_, entry) => {
-    const url = { path: FROM, source: "DATABASE_URL", variable: "DATABASE_URL" };
+    const url = { path: FROM, fileName: "app.db", source: "DATABASE_URL", variable: "DATABASE_URL" };
     for (const canLink of [true, false]) {
       expect(decidePlacement({ ...literal, url, entry, canLink, database })).toEqual({
         kind: "variable",

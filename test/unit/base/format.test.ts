@@ -1,0 +1,35 @@
+import { describe, expect, it } from "vitest";
+import { formatBytes, formatDuration } from "../../../src/base/format.ts";
+
+describe("formatBytes", () => {
+  it.each([
+    [0, "0 B"],
+    [999, "999 B"],
+    [1000, "1 kB"],
+    [33_400, "33 kB"],
+    [999_499, "999 kB"],
+    [999_500, "1.0 MB"],
+    [12_400_000, "12.4 MB"],
+    [999_949_999, "999.9 MB"],
+    [999_950_000, "1.0 GB"],
+    [1_200_000_000, "1.2 GB"],
+  ])("writes %i as %s", (bytes, text) => {
+    expect(formatBytes(bytes)).toBe(text);
+  });
+});
+
+describe("formatDuration", () => {
+  it.each([
+    [0, "0 ms"],
+    [36.6, "37 ms"],
+    [999.4, "999 ms"],
+    [999.5, "1.0 s"],
+    [1840, "1.8 s"],
+    [59_949, "59.9 s"],
+    [59_950, "1 min 0 s"],
+    [119_600, "2 min 0 s"],
+    [125_000, "2 min 5 s"],
+  ])("writes %d as %s", (ms, text) => {
+    expect(formatDuration(ms)).toBe(text);
+  });
+});

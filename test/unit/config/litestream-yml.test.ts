@@ -1,0 +1,268 @@
+import { describe, expect, it } from "vitest";
+import { parseLitestreamYml } from "../../../src/config/litestream-yml.ts";
+
+const parse = (text: string, environment: NodeJS.ProcessEnv = {}) =>
+  parseLitestreamYml(text, { file: "litestream.yml", environment });
+
+const V03 = `
+dbs:
+  - path: /data/app.db
+    replicas:
+      - type: file
+        path: /backup/app
+        sync-interval: 500ms
+`;
+
+const V05 = `
+sync-interval: 2s
+dbs:
+  - path: /data/app.db
+    replica:
+      url: file:///backup/app
+`;
+
+describe("parseLitestreamYml", () => {
+  it("reads Litestream 0.3's list of replicas", async () => {
+    expect(await parse(V03)).toEqual({
+      entries: [
+        {
+          source: "litestream.yml:3",
+          path: { value: "/data/app.db", source: "litestream.yml:3" },
+          replica: { value: "/backup/app", source: "litestream.yml:6" },
+          syncInterval: { value: 500, source: "litestream.yml:7" },
+        },
+      ],
+      problems: [],
+      notes: [],
+    });
+  });
+
+  it("reads Litestream 0.5's one replica, and the interval that holds for all", async () => {
+    expect(await parse(V05)).toEqual({
+      entries: [
+        {
+          source: "litestream.yml:4",
+          path: { value: "/data/app.db", source: "litestream.yml:4" },
+          replica: { value: "file:///backup/app", source: "litestream.yml:6" },
+          syncInterval: { value: 2000, source: "litestream.yml:2" },
+        },
+      ],
+      problems: [],
+      notes: [],
+    });
+  });
+
+  it("prefers a replica's own interval, and its url to its path", async () => {
+    const { entries } = await parse(`${V05}      path: /other\n      sync-interval: 3s\n`);
+    expect(entries[0]).toMatchObject({ replica: { value: "file:///backup/app" }, syncInterval: { value: 3000 } });
+  });
+
+  it.each([
+    ["a database without a replica", "dbs:\n  - path: /data/app.db\n"],
+    ["a replica that is null", "dbs:\n  - path: /data/app.db\n    replica:\n"],
+    ["an empty list of replicas", "dbs:\n  - path: /data/app.db\n    replicas: []\n"],
+  ])("finds no replica in %s", async (_, text) => {
+    expect(await parse(text)).toMatchObject({ entries: [{ replica: undefined }], problems: [] });
+  });
+
+  it.each([
+    ["no databases", "addr: :9090\n"],
+    ["databases that are null", "dbs:\n"],
+  ])("finds no entry where there are %s", async (_, text) => {
+    expect(await parse(text)).toMatchObject({ entries: [], problems: [] });
+  });
+
+  it("notes the keys that it knows and does not follow, each with its line", async () => {
+    const { problems, notes } = await parse(
+      "addr: :9090\ndbs:\n  - path: /a\n    busy-timeout: 1s\n    replica:\n      path: /b\n      retention: 24h\n",
+    );
+    expect(problems).toEqual([]);
+    expect(notes).toEqual([
+      'litestream.yml:1: "addr" is not followed by this release',
+      'litestream.yml:4: "busy-timeout" is not followed by this release',
+      'litestream.yml:7: "retention" is not followed by this release',
+    ]);
+  });
+
+  it("tells every problem at once, each with file and line", async () => {
+    const { problems } = await parse(`dsb: []
+sync-interval: 10
+dbs:
+  - path: \${NOWHERE}
+    pth: /x
+    replicas:
+      - type: s3
+        age: {}
+        sync-interval: soon
+      - path: /second
+`);
+    expect(problems).toEqual([
+      "litestream.yml:4: the variable NOWHERE is not set",
+      'litestream.yml:1: "dsb" is no key of litestream.yml',
+      'litestream.yml:2: sync-interval: "10" is no duration such as 500ms, 10s or 1h30m',
+      'litestream.yml:5: "pth" is no key of a database in dbs',
+      "litestream.yml:8: encryption by age was left behind by Litestream 0.5 and is not supported",
+      "litestream.yml:10: this release writes one replica, and more are named",
+      'litestream.yml:7: a replica of type "s3": this release replicates to files only',
+      'litestream.yml:9: sync-interval: "soon" is no duration such as 500ms, 10s or 1h30m',
+    ]);
+  });
+
+  it.each([
+    ["dbs", "dbs: /data/app.db\n", "litestream.yml:1: dbs: it must be a list"],
+    ["dbs", "dbs:\n  path: /a\n", "litestream.yml:2: dbs: it must be a list"],
+    ["a database", "dbs:\n  - /data/app.db\n", "litestream.yml:2: dbs: it must hold keys and values"],
+    ["replica", "dbs:\n  - replica: file:///b\n", "litestream.yml:2: replica: it must hold keys and values"],
+    ["replica", "dbs:\n  - replica:\n      - path: /b\n", "litestream.yml:3: replica: it must hold keys and values"],
+    ["replicas", "dbs:\n  - replicas:\n      path: /b\n", "litestream.yml:3: replicas: it must be a list"],
+    ["replicas", "dbs:\n  - replicas:\n      - /b\n", "litestream.yml:3: replicas: it must hold keys and values"],
+    ["url", "dbs:\n  - replica:\n      url: [/b]\n", "litestream.yml:3: url: it must be a single value"],
+    ["sync-interval", "sync-interval: {a: 1}\n", "litestream.yml:1: sync-interval: it must be a single value"],
+  ])("refuses a value of %s that is of another kind, since it would silently not hold", async (_, text, problem) => {
+    expect((await parse(text)).problems).toContain(problem);
+  });
+
+  it.each([
+    ["", "it holds no settings"],
+    ["# nothing\n", "it holds no settings"],
+    ["- a\n", "it holds no settings"],
+    ["just text\n", "it holds no settings"],
+  ])("refuses %j, which holds no settings", async (text, problem) => {
+    expect((await parse(text)).problems).toEqual([`litestream.yml: ${problem}`]);
+  });
+
+  it.each([
+    ["an unclosed list", "dbs: [\n", "litestream.yml:2: "],
+    ["a tab as indentation", "dbs:\n\t- path: /a\n", "litestream.yml:2: "],
+    ["a second document", "dbs: []\n---\ndbs: []\n", "litestream.yml:2: "],
+    ["a key that stands twice", "addr: a\naddr: b\n", "litestream.yml:2: Map keys must be unique"],
+    ["a replica key that stands twice", V05 + V05, "litestream.yml:8: Map keys must be unique"],
+  ])("refuses %s, with its line", async (_, text, problem) => {
+    const report = await parse(text);
+    expect(report.entries).toEqual([]);
+    expect(report.problems[0]).toContain(problem);
+  });
+
+  it("takes a value that is no string as it is written", async () => {
+    const { entries } = await parse("dbs:\n  - path: 0755\n    replica: {path: 1_0}\n");
+    expect(entries[0]).toMatchObject({ path: { value: "0755" }, replica: { value: "1_0" } });
+  });
+});
+
+describe("parseLitestreamYml with variables", () => {
+  it("puts the environment's values in their place", async () => {
+    const text = `dbs:\n  - path: $DIR/app.db\n    replica:\n      url: file://\${BACKUP}/app\n`;
+    expect(await parse(text, { DIR: "/data", BACKUP: "/backup" })).toMatchObject({
+      entries: [{ path: { value: "/data/app.db" }, replica: { value: "file:///backup/app" } }],
+      problems: [],
+    });
+  });
+
+  it("takes an empty value for set", async () => {
+    expect((await parse("addr: x$NOTHING\n", { NOTHING: "" })).problems).toEqual([]);
+  });
+
+  it("refuses one that is not set, with its line, and puts nothing in its place silently", async () => {
+    expect((await parse(`addr: a\nbucket: \${BUCKET}\nregion: $REGION\n`)).problems).toEqual([
+      "litestream.yml:2: the variable BUCKET is not set",
+      "litestream.yml:3: the variable REGION is not set",
+    ]);
+  });
+
+  it("does not look into lines of comment", async () => {
+    expect((await parse(`# \${UNSET}\n  # $UNSET\naddr: a\n`)).problems).toEqual([]);
+  });
+
+  it.each(["__proto__", "constructor", "toString"])(`does not take \${%s} for set`, async (name) => {
+    expect((await parse(`addr: \${${name}}\n`)).problems).toEqual([
+      `litestream.yml:1: the variable ${name} is not set`,
+    ]);
+  });
+});
+
+describe("parseLitestreamYml with anchors", () => {
+  it("follows an alias to a replica, a database and a value", async () => {
+    const replica = "dbs:\n  - path: /a\n    replica: &r {path: /b}\n  - path: /c\n    replica: *r\n";
+    expect((await parse(replica)).entries.map((entry) => entry.replica?.value)).toEqual(["/b", "/b"]);
+    const value = "addr: &p /b\ndbs:\n  - replica: {path: *p}\n";
+    expect((await parse(value)).entries[0]?.replica).toEqual({ value: "/b", source: "litestream.yml:1" });
+    const database = "dbs:\n  - &d {path: /a, replica: {path: /b}}\n  - *d\n";
+    expect((await parse(database)).entries).toHaveLength(2);
+  });
+
+  it.each([
+    ["to nowhere", "dbs: *nope\n", "litestream.yml:1: "],
+    ["to what holds it", "dbs: &a\n  - *a\n", "litestream.yml:2: dbs: it must hold keys and values"],
+    ["as a merge", "dbs:\n  - &d {path: /a}\n  - <<: *d\n", 'litestream.yml:3: "<<" is no key of a database in dbs'],
+  ])("refuses an alias %s", async (_, text, problem) => {
+    expect((await parse(text)).problems[0]).toContain(problem);
+  });
+});
+
+describe("parseLitestreamYml with hostile text", () => {
+  const LIMIT = 32 * 1024;
+  const bomb = Array.from(
+    { length: 30 },
+    (_, level) => `k${level}: &k${level} [${`*k${level - 1},`.repeat(level === 0 ? 0 : 9)}]`,
+  ).join("\n");
+
+  it.each([
+    ["10 MB", "a: b\n".repeat(2_000_000)],
+    ["more than the limit in two-byte characters", `addr: ${"é".repeat(LIMIT / 2)}\n`],
+  ])("does not parse a file of %s", async (_, text) => {
+    expect(await parse(text)).toEqual({
+      entries: [],
+      problems: [`litestream.yml: larger than ${LIMIT} bytes`],
+      notes: [],
+    });
+  });
+
+  it.each([
+    ["an alias bomb", bomb],
+    ["an alias bomb in dbs", `${bomb}\ndbs: *k29\n`],
+    ["a deep list", `dbs: ${"[".repeat(LIMIT - 100)}`],
+    ["a deep map", "a: ".repeat(LIMIT / 3 - 10)],
+    ["many keys", Array.from({ length: 4000 }, (_, index) => `k${index}:`).join("\n")],
+    ["many aliases", `x: &x {path: /a}\ndbs:\n${" - *x\n".repeat(5000)}`],
+    ["many unset variables", `addr: \${A}\n`.repeat(3000)],
+  ])("is done with %s, and tells a page of problems at most", async (_, text) => {
+    const { problems } = await parse(text);
+    expect(problems.length).toBeGreaterThan(0);
+    expect(problems.length).toBeLessThanOrEqual(21);
+  });
+
+  it("says how many problems it does not tell", async () => {
+    const { problems } = await parse(Array.from({ length: 30 }, (_, index) => `k${index}:`).join("\n"));
+    expect(problems).toHaveLength(21);
+    expect(problems.at(-1)).toBe("litestream.yml: 10 more problems");
+  });
+
+  it.each(["\0", "\u0001", "\u001b", "\u007f"])("refuses the character %j, with its line", async (character) => {
+    expect((await parse(`addr: a\nbucket: b${character}\n`)).problems).toEqual([
+      "litestream.yml:2: a control character",
+    ]);
+  });
+
+  it("reads lines that end as on Windows", async () => {
+    expect((await parse(V05.replaceAll("\n", "\r\n"))).entries[0]?.replica?.value).toBe("file:///backup/app");
+  });
+
+  it("refuses keys that mean something to JavaScript, and changes no prototype", async () => {
+    const text =
+      "__proto__: {polluted: 1}\nconstructor: {prototype: {polluted: 1}}\ndbs:\n  - __proto__: {polluted: 1}\n";
+    expect((await parse(text)).problems).toEqual([
+      'litestream.yml:1: "__proto__" is no key of litestream.yml',
+      'litestream.yml:2: "constructor" is no key of litestream.yml',
+      'litestream.yml:4: "__proto__" is no key of a database in dbs',
+    ]);
+    expect({}).not.toHaveProperty("polluted");
+  });
+
+  it.each([
+    ["null", ": 1\n"],
+    ["a list", "? [a]\n: 1\n"],
+    ["an alias", "addr: &a x\n*a : 1\n"],
+  ])("refuses a key that is %s", async (_, text) => {
+    expect((await parse(text)).problems).toHaveLength(1);
+  });
+});

@@ -1,0 +1,243 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { FlysqliteError } from "../../../src/base/errors.ts";
+import { FLAGS, readSettings, type Told } from "../../../src/config/settings.ts";
+import { temporaryDirectory } from "../../support/temporary.ts";
+
+/** A directory that is not there, so that no litestream.yml is found in it. */
+const NOWHERE = "/flysqlite-test-nowhere";
+
+const read = (told: Partial<Told>) =>
+  readSettings({ flags: {}, command: [], environment: {}, workingDirectory: NOWHERE, ...told });
+
+async function problems(told: Partial<Told>): Promise<readonly string[]> {
+  try {
+    await read(told);
+  } catch (error) {
+    if (error instanceof FlysqliteError && error.code === "E_CONFIG") return error.problems;
+    throw error;
+  }
+  throw new Error("nothing was refused");
+}
+
+describe("readSettings", () => {
+  it("has a default for all that must have one", async () => {
+    expect(await read({ command: ["node", "server.js"] })).toEqual({
+      appDirectory: NOWHERE,
+      volume: undefined,
+      databaseUrl: undefined,
+      replica: undefined,
+      syncIntervalMs: { value: 1000, source: "default" },
+      stopTimeoutMs: { value: 4500, source: "default" },
+      seedTimeoutMs: { value: 600_000, source: "default" },
+      seed: undefined,
+      log: { value: "text", source: "default" },
+      command: ["node", "server.js"],
+      notes: [],
+    });
+  });
+
+  it("reads every flag, each also as a variable of its name", async () => {
+    const told = {
+      volume: "vol",
+      database: "file:./app.db",
+      replica: "file:///backup/app",
+      "sync-interval": "2s",
+      "stop-timeout": "9s",
+      seed: "node seed.js",
+      "seed-timeout": "1m",
+      log: "json",
+    };
+    const expected = (source: (name: string) => string) => ({
+      volume: { value: join(NOWHERE, "vol"), source: source("volume") },
+      databaseUrl: { value: "file:./app.db", source: source("database") },
+      replica: { value: { kind: "file", path: "/backup/app" }, source: source("replica") },
+      syncIntervalMs: { value: 2000, source: source("sync-interval") },
+      stopTimeoutMs: { value: 9000, source: source("stop-timeout") },
+      seedTimeoutMs: { value: 60_000, source: source("seed-timeout") },
+      seed: { value: "node seed.js", source: source("seed") },
+      log: { value: "json", source: source("log") },
+    });
+    const variable = (name: string) => `FLYSQLITE_${name.toUpperCase().replaceAll("-", "_")}`;
+    const environment = Object.fromEntries(Object.entries(told).map(([name, value]) => [variable(name), value]));
+    expect(await read({ flags: told })).toMatchObject(expected((name) => `--${name}`));
+    expect(await read({ environment })).toMatchObject(expected(variable));
+    expect([...FLAGS].sort()).toEqual([...Object.keys(told), "config"].sort());
+  });
+
+  it("tells every problem at once, each with its source", async () => {
+    const found = await problems({
+      flags: { volume: " ", "stop-timeout": "soon", log: "xml" },
+      environment: {
+        FLYSQLITE_SEED: "",
+        FLYSQLITE_SYNC_INTERVAL: "0s",
+        FLYSQLITE_REPLICA: "s3://bucket/db",
+        FLYSQLITE_VOLUMES: "/data",
+      },
+    });
+    expect(found).toEqual([
+      expect.stringMatching(/^FLYSQLITE_VOLUMES: no such setting; there are FLYSQLITE_CONFIG, FLYSQLITE_DATABASE, /),
+      "--volume: it is empty",
+      'FLYSQLITE_REPLICA: a replica at "s3:": this release replicates to file:// only',
+      'FLYSQLITE_SYNC_INTERVAL: "0s" is not between 1ms and 596h',
+      '--stop-timeout: "soon" is no duration such as 500ms, 10s or 1h30m',
+      "FLYSQLITE_SEED: it is empty",
+      '--log: "xml" is none of text, json, quiet, debug',
+    ]);
+  });
+
+  it.each(["FLYSQLITE_", "FLYSQLITE_Volume", "FLYSQLITE_DRY", "FLYSQLITE_REPLICA_URL"])(
+    "refuses the variable %s, which would silently not hold",
+    async (name) => {
+      expect(await problems({ environment: { [name]: "1" } })).toEqual([expect.stringContaining(`${name}: no such`)]);
+    },
+  );
+
+  it("passes over variables of others", async () => {
+    await expect(read({ environment: { FLY_REGION: "ams", DATABASE_URL: "file:./a.db" } })).resolves.toBeDefined();
+  });
+});
+
+describe("readSettings, where several sources say something", () => {
+  it("prefers flags to variables, variables to litestream.yml, and that to defaults", async () => {
+    using directory = temporaryDirectory();
+    const yml = join(directory.path, "litestream.yml");
+    writeFileSync(yml, "sync-interval: 4s\ndbs:\n  - path: /a\n    replica: {path: /from-yml}\n");
+    const here = { workingDirectory: directory.path };
+    const variables = { FLYSQLITE_REPLICA: "/from-variable", FLYSQLITE_SYNC_INTERVAL: "3s" };
+    const flags = { replica: "/from-flag", "sync-interval": "2s" };
+
+    expect(await read(here)).toMatchObject({
+      replica: { value: { path: "/from-yml" }, source: `${yml}:4` },
+      syncIntervalMs: { value: 4000, source: `${yml}:1` },
+    });
+    expect(await read({ ...here, environment: variables })).toMatchObject({
+      replica: { value: { path: "/from-variable" }, source: "FLYSQLITE_REPLICA" },
+      syncIntervalMs: { value: 3000, source: "FLYSQLITE_SYNC_INTERVAL" },
+    });
+    expect(await read({ ...here, environment: variables, flags })).toMatchObject({
+      replica: { value: { path: "/from-flag" }, source: "--replica" },
+      syncIntervalMs: { value: 2000, source: "--sync-interval" },
+    });
+  });
+
+  it("reads the litestream.yml that is named first: by --config, FLYSQLITE_CONFIG, LITESTREAM_CONFIG", async () => {
+    using directory = temporaryDirectory();
+    for (const name of ["flag", "ours", "theirs"]) {
+      writeFileSync(join(directory.path, `${name}.yml`), `dbs:\n  - path: /a\n    replica: {path: /${name}}\n`);
+    }
+    writeFileSync(join(directory.path, "litestream.yml"), "dbs:\n  - path: /a\n    replica: {path: /found}\n");
+    const workingDirectory = directory.path;
+    const replicaPath = async (told: Partial<Told>) => (await read({ ...told, workingDirectory })).replica?.value.path;
+
+    const environment = { FLYSQLITE_CONFIG: "ours.yml", LITESTREAM_CONFIG: "theirs.yml" };
+    expect(await replicaPath({ environment, flags: { config: "flag.yml" } })).toBe("/flag");
+    expect(await replicaPath({ environment })).toBe("/ours");
+    expect(await replicaPath({ environment: { LITESTREAM_CONFIG: "theirs.yml" } })).toBe("/theirs");
+    expect(await replicaPath({})).toBe("/found");
+  });
+
+  it("hands on what litestream.yml sets without effect", async () => {
+    using directory = temporaryDirectory();
+    writeFileSync(join(directory.path, "litestream.yml"), "addr: :9090\n");
+    const { notes } = await read({ workingDirectory: directory.path });
+    expect(notes).toEqual([expect.stringContaining('litestream.yml:1: "addr" is not followed')]);
+  });
+
+  it.each([
+    ["a file that is not there", { flags: { config: "/nowhere/litestream.yml" } }, "--config: cannot read"],
+    ["a directory", { environment: { LITESTREAM_CONFIG: "/" } }, "LITESTREAM_CONFIG: cannot read"],
+  ])("refuses a litestream.yml that is named and is %s", async (_, told, problem) => {
+    expect(await problems(told)).toEqual([expect.stringContaining(problem)]);
+  });
+
+  it("tells the problems of litestream.yml with the others", async () => {
+    using directory = temporaryDirectory();
+    const yml = join(directory.path, "litestream.yml");
+    writeFileSync(
+      yml,
+      "dsb:\ndbs:\n  - path: /a\n    replica: {url: s3://bucket}\n  - path: /b\n    replica: {path: /c}\n",
+    );
+    expect(await problems({ workingDirectory: directory.path, flags: { log: "xml" } })).toEqual([
+      `${yml}:1: "dsb" is no key of litestream.yml`,
+      `${yml}:5: this release replicates one database, and more are named`,
+      `${yml}:4: a replica at "s3:": this release replicates to file:// only`,
+      expect.stringContaining("--log:"),
+    ]);
+  });
+});
+
+describe("readSettings on the replica", () => {
+  const replica = async (text: string) => (await read({ flags: { replica: text } })).replica?.value;
+
+  it.each([
+    ["file:///backup/app", "/backup/app"],
+    ["file:///backup/app/", "/backup/app"],
+    ["file:///with%20space", "/with space"],
+    ["file://localhost/backup", "/backup"],
+    ["file:/backup/app", "/backup/app"],
+    ["file:backup", `${NOWHERE}/backup`],
+    ["/backup/app", "/backup/app"],
+    ["./backup", `${NOWHERE}/backup`],
+  ])("reads %s", async (text, path) => {
+    expect(await replica(text)).toEqual({ kind: "file", path });
+  });
+
+  it.each(["/", "file:///", "file:/", "file:///a/..", "//", "", " ", "file:", "file://"])(
+    "refuses %j, a whole file system or nothing",
+    async (text) => {
+      expect(await problems({ flags: { replica: text } })).toHaveLength(1);
+    },
+  );
+
+  it.each(["s3://bucket/db", "gs://bucket", "sftp://me:secret@host/db", "file://other-host/backup", "file:///a%2Fb"])(
+    "refuses %s, and does not repeat what may be a password",
+    async (text) => {
+      const [problem] = await problems({ flags: { replica: text } });
+      expect(problem).toMatch(/^--replica: /);
+      expect(problem).not.toContain("secret");
+    },
+  );
+
+  it("has none where it is told so, whatever else says there is one", async () => {
+    using directory = temporaryDirectory();
+    writeFileSync(join(directory.path, "litestream.yml"), "dbs:\n  - path: /a\n    replica: {path: /b}\n");
+    const environment = { FLYSQLITE_REPLICA: "none", BUCKET_NAME: "shop" };
+    const settings = await read({ environment, workingDirectory: directory.path });
+    expect(settings.replica).toBeUndefined();
+  });
+
+  const companions = {
+    AWS_ENDPOINT_URL_S3: "https://fly.storage.tigris.dev",
+    AWS_ACCESS_KEY_ID: "id",
+    AWS_SECRET_ACCESS_KEY: "secret",
+  };
+
+  it("refuses a bucket, rather than to run without a replica", async () => {
+    const expected = [expect.stringMatching(/^BUCKET_NAME: this release replicates to file:\/\/ only/)];
+    expect(await problems({ environment: { BUCKET_NAME: "shop" } })).toEqual(expected);
+    expect(await problems({ environment: { BUCKET_NAME: "shop", ...companions } })).toEqual(expected);
+  });
+
+  it("refuses a bucket's variables without its name, and does not print them", async () => {
+    const [problem] = await problems({ environment: companions });
+    expect(problem).toMatch(/^BUCKET_NAME: not set, while AWS_ENDPOINT_URL_S3, /);
+    expect(problem).not.toContain("secret;");
+    expect(problem).toContain("FLYSQLITE_REPLICA=none");
+  });
+
+  it("lets an app have AWS variables of its own", async () => {
+    const { AWS_ENDPOINT_URL_S3: _, ...own } = companions;
+    expect((await read({ environment: own })).replica).toBeUndefined();
+  });
+
+  it("lets a bucket's variables be where a replica is named", async () => {
+    const environment = { ...companions, BUCKET_NAME: "shop", FLYSQLITE_REPLICA: "/backup" };
+    expect((await read({ environment })).replica?.source).toBe("FLYSQLITE_REPLICA");
+  });
+
+  it("is not said twice to be wrong where the replica's url is", async () => {
+    expect(await problems({ flags: { replica: "s3://x" }, environment: {} })).toHaveLength(1);
+  });
+});

@@ -1,0 +1,364 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { EventEmitter } from "node:events";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { FAILURES } from "../../../src/base/errors.ts";
+import type { Event } from "../../../src/base/events.ts";
+import type { FromKeeper, Launch } from "../../../src/base/messages.ts";
+import { systemClock } from "../../../src/base/system.ts";
+import { supervise } from "../../../src/supervisor/supervisor.ts";
+import { temporaryDirectory } from "../../support/temporary.ts";
+
+/** Says ready, notes what it is told, and ends when it is told to finish. Standing in for the keeper's process. */
+const KEEPER = `
+  import { appendFileSync, readFileSync } from "node:fs";
+  const { ready, finishStatus } = JSON.parse(readFileSync("keeper.json", "utf8"));
+  process.on("message", ({ kind }) => {
+    appendFileSync("told", kind + " ");
+    if (kind === "finish" && finishStatus !== "never") process.exit(finishStatus);
+  });
+  process.on("SIGTERM", () => process.exit(0));
+  process.on("disconnect", () => process.exit(0));
+  if (ready === undefined) setInterval(() => {}, 1000);
+  else process.send(ready, () => { if (!ready.replicating) process.exit(0); });
+`;
+
+/** What the apps of these tests begin with: notes of what happens to them, in the order in which it happens. */
+const APP = `
+  import { spawn } from "node:child_process";
+  import { appendFileSync, writeFileSync } from "node:fs";
+  const note = (text) => appendFileSync("notes", text + "\\n");
+  writeFileSync("app.pid", String(process.pid));
+  const stay = setInterval(() => {}, 1000);
+`;
+
+type Told = Partial<Launch> & {
+  /** The app's script, after \`APP\`. */
+  readonly app?: string;
+  readonly ready?: Partial<FromKeeper> | "never";
+  readonly finishStatus?: number | "never";
+  readonly hasTerminal?: boolean;
+  readonly keeperProgram?: string;
+};
+
+function start({ app = "", ready, finishStatus = 0, hasTerminal = false, keeperProgram, ...launch }: Told) {
+  const directory = temporaryDirectory();
+  const inside = (name: string) => join(directory.path, name);
+  const read = (name: string) => (existsSync(inside(name)) ? readFileSync(inside(name), "utf8") : "");
+  writeFileSync(inside("keeper.mjs"), KEEPER);
+  writeFileSync(inside("app.mjs"), `${APP}${app}\nnote("app up");\n`);
+  const message: FromKeeper = {
+    kind: "ready",
+    launch: {
+      file: process.execPath,
+      arguments: [inside("app.mjs")],
+      directory: directory.path,
+      environment: { PATH: process.env["PATH"] ?? "" },
+      ...launch,
+    },
+    replicating: true,
+    stopTimeoutMs: 20_000,
+    ...(ready === "never" ? {} : ready),
+  };
+  writeFileSync(
+    inside("keeper.json"),
+    JSON.stringify({ ready: ready === "never" ? undefined : message, finishStatus }),
+  );
+  const keepers: ChildProcess[] = [];
+  const again: boolean[] = [];
+  const events: Event[] = [];
+  const signals = new EventEmitter();
+  onTestFinished(() => {
+    for (const keeper of keepers) keeper.kill("SIGKILL");
+    killGroup(Number(read("app.pid")));
+    directory[Symbol.dispose]();
+  });
+  const exitStatus = supervise({
+    startKeeper: (options) => {
+      again.push(options.again);
+      const keeper = spawn(keeperProgram ?? process.execPath, [inside("keeper.mjs")], {
+        cwd: directory.path,
+        stdio: ["ignore", "inherit", "inherit", "ipc"],
+      });
+      keepers.push(keeper);
+      return keeper;
+    },
+    signals,
+    hasTerminal,
+    clock: systemClock,
+    log: (event) => events.push(event),
+  });
+  return {
+    exitStatus,
+    keepers,
+    again,
+    events,
+    read,
+    inside,
+    signal: (name: NodeJS.Signals) => signals.emit(name, name),
+    /** Waits until the app, or what it started, has noted this. */
+    noted: (text: string) => vi.waitFor(() => expect(read("notes")).toContain(text), { timeout: 20_000 }),
+    warnings: () => events.filter(({ level }) => level === "warn").map(({ text }) => text),
+  };
+}
+
+function killGroup(pid: number): void {
+  if (!(pid > 1)) return;
+  for (const target of [-pid, pid]) {
+    try {
+      process.kill(target, "SIGKILL");
+    } catch {
+      // gone already
+    }
+  }
+}
+
+const isAlive = (pid: number) => {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+};
+
+describe("supervise", () => {
+  it.each([0, 3, 255])("launches the app when the keeper is ready, and ends with its status %i", async (status) => {
+    const { exitStatus, read, again } = start({ app: `process.exitCode = ${status}; clearInterval(stay);` });
+    expect(await exitStatus).toBe(status);
+    expect(read("notes")).toBe("app up\n");
+    expect(read("told")).toBe("finish ");
+    expect(again).toEqual([false]);
+  });
+
+  it("ends with 128 + n where signal n ended the app", async () => {
+    const { exitStatus } = start({ app: `process.kill(process.pid, "SIGKILL");` });
+    expect(await exitStatus).toBe(137);
+  });
+
+  it("hands the app its directory, its environment and its arguments, and nothing of ours", async () => {
+    const { exitStatus, inside, read } = start({
+      app: `note(JSON.stringify([process.cwd(), process.env, process.argv.slice(2)])); clearInterval(stay);`,
+      environment: { DATABASE_URL: "file:/data/app.db" },
+    });
+    expect(await exitStatus).toBe(0);
+    const directory = inside("").replace(/\/$/, "");
+    expect(read("notes")).toContain(`["${directory}",{"DATABASE_URL":"file:/data/app.db"},[]]`);
+  });
+
+  it("runs an app whose keeper has nothing to replicate, and is gone", async () => {
+    const { exitStatus, noted, signal, keepers } = start({
+      app: `process.on("SIGTERM", () => process.exit(4));`,
+      ready: { replicating: false },
+    });
+    await noted("app up");
+    await vi.waitFor(() => expect(keepers[0]?.exitCode).toBe(0));
+    signal("SIGTERM");
+    expect(await exitStatus).toBe(4);
+    expect(keepers).toHaveLength(1);
+  });
+
+  it("passes the keeper's status on where it failed, and launches nothing", async () => {
+    const { exitStatus, keepers, read } = start({ ready: "never" });
+    keepers[0]?.kill("SIGKILL");
+    expect(await exitStatus).toBe(137);
+    expect(read("notes")).toBe("");
+  });
+
+  it("stops a keeper that is not ready yet", async () => {
+    const { exitStatus, signal, read } = start({ ready: "never" });
+    signal("SIGTERM");
+    expect(await exitStatus).toBe(143);
+    expect(read("notes")).toBe("");
+  });
+
+  it("says why where the keeper can't be started", async () => {
+    const { exitStatus, warnings } = start({ keeperProgram: "/flysqlite-test-nowhere" });
+    expect(await exitStatus).toBe(127);
+    expect(warnings()).toEqual([expect.stringContaining("cannot start the keeper: ")]);
+  });
+
+  it("ends with E_FINAL_SYNC's status where the app ended with 0 and the last sync failed", async () => {
+    const { exitStatus } = start({ app: "clearInterval(stay);", finishStatus: 75 });
+    expect(await exitStatus).toBe(FAILURES.E_FINAL_SYNC.exitStatus);
+    const failing = start({ app: "process.exit(3);", finishStatus: 75 });
+    expect(await failing.exitStatus).toBe(3);
+  });
+
+  it("gives up a last sync that hangs", async () => {
+    const { exitStatus, keepers, warnings } = start({
+      app: "clearInterval(stay);",
+      finishStatus: "never",
+      ready: { stopTimeoutMs: 300 },
+    });
+    expect(await exitStatus).toBe(FAILURES.E_FINAL_SYNC.exitStatus);
+    expect(warnings()).toEqual([expect.stringContaining("the last sync did not end in time")]);
+    await vi.waitFor(() => expect(keepers[0]?.signalCode).toBe("SIGKILL"));
+  });
+});
+
+describe("supervise, at a signal", () => {
+  const GRANDCHILD = `
+    import { appendFileSync } from "node:fs";
+    const note = (text) => appendFileSync("notes", text + "\\n");
+    for (const name of ["SIGTERM", "SIGUSR2"]) process.on(name, () => { note("grandchild got " + name); if (name === "SIGTERM") process.exit(); });
+    setInterval(() => {}, 1000);
+    note("grandchild up");
+  `;
+  const startGrandchild = `
+    writeFileSync("grandchild.mjs", ${JSON.stringify(GRANDCHILD)});
+    const grandchild = spawn(process.execPath, ["grandchild.mjs"], { stdio: "inherit" });
+  `;
+
+  it("passes it on to the app and all that the app has started", async () => {
+    const { exitStatus, noted, signal, read } = start({
+      app: `${startGrandchild}
+        let told = false;
+        process.on("SIGTERM", () => { note("app told"); told = true; });
+        grandchild.on("exit", () => process.exit(told ? 5 : 6));`,
+    });
+    await noted("grandchild up");
+    await noted("app up");
+    signal("SIGTERM");
+    expect(await exitStatus).toBe(5);
+    expect(read("notes")).toContain("grandchild got SIGTERM");
+    expect(read("notes")).toContain("app told");
+    expect(read("told")).toBe("sync finish ");
+  });
+
+  it("ends what an app has left behind", async () => {
+    const { exitStatus, noted, signal } = start({
+      app: `${startGrandchild}
+        process.on("SIGUSR2", () => process.exit(0));`,
+    });
+    await noted("grandchild up");
+    await noted("app up");
+    signal("SIGUSR2");
+    expect(await exitStatus).toBe(0);
+    await noted("grandchild got SIGTERM");
+  });
+
+  it.each(["SIGHUP", "SIGINT", "SIGQUIT"] as const)("takes %s for a wish to end, as SIGTERM", async (name) => {
+    const { exitStatus, noted, signal } = start({ app: `process.on("${name}", () => process.exit(9));` });
+    await noted("app up");
+    signal(name);
+    expect(await exitStatus).toBe(9);
+  });
+
+  it.each(["SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGCONT", "SIGALRM"] as const)(
+    "passes %s on, and goes on",
+    async (name) => {
+      const { exitStatus, noted, signal } = start({
+        app: `process.on("${name}", () => note("got ${name}"));
+          process.on("SIGTERM", () => process.exit(0));`,
+      });
+      await noted("app up");
+      signal(name);
+      await noted(`got ${name}`);
+      expect(await Promise.race([exitStatus, "running"])).toBe("running");
+      signal("SIGTERM");
+      expect(await exitStatus).toBe(0);
+    },
+  );
+
+  it("kills an app that ignores it", async () => {
+    const { exitStatus, noted, signal, warnings, read } = start({
+      app: `process.on("SIGTERM", () => {});`,
+      ready: { stopTimeoutMs: 2000 },
+    });
+    await noted("app up");
+    signal("SIGTERM");
+    expect(await exitStatus).toBe(137);
+    expect(warnings()).toEqual(["the app did not end in its share of the stop timeout and is killed"]);
+    expect(read("told")).toBe("sync finish ");
+  });
+
+  it("ends at once at a second one, and takes the app along", async () => {
+    const { exitStatus, noted, signal, read } = start({ app: `process.on("SIGTERM", () => note("told"));` });
+    await noted("app up");
+    signal("SIGTERM");
+    await noted("told");
+    signal("SIGTERM");
+    expect(await exitStatus).toBe(143);
+    await vi.waitFor(() => expect(isAlive(Number(read("app.pid")))).toBe(false));
+  });
+
+  it("leaves to the terminal what the terminal sends, and keeps the app in its foreground", async () => {
+    const { exitStatus, noted, signal, read } = start({
+      app: `for (const name of ["SIGWINCH", "SIGUSR1"]) process.on(name, () => note(name));
+        process.on("SIGTERM", () => process.exit(0));`,
+      hasTerminal: true,
+    });
+    await noted("app up");
+    signal("SIGWINCH");
+    signal("SIGUSR1");
+    await noted("SIGUSR1");
+    expect(read("notes")).not.toContain("SIGWINCH");
+    const group = (pid: number) =>
+      readFileSync(`/proc/${pid}/stat`, "utf8")
+        .replace(/^.*\) /, "")
+        .split(" ")[2];
+    expect(group(Number(read("app.pid")))).toBe(group(process.pid));
+    signal("SIGTERM");
+    expect(await exitStatus).toBe(0);
+  });
+});
+
+describe("supervise, when the keeper dies", () => {
+  it("starts it again, and the app does not notice", async () => {
+    const { exitStatus, noted, signal, keepers, again, warnings, read } = start({
+      app: `process.on("SIGTERM", () => process.exit(0));`,
+    });
+    await noted("app up");
+    const app = Number(read("app.pid"));
+    keepers[0]?.kill("SIGKILL");
+    await vi.waitFor(() => expect(again).toEqual([false, true]), { timeout: 10_000 });
+    expect(isAlive(app)).toBe(true);
+    expect(read("notes")).toBe("app up\n");
+    expect(warnings()).toEqual(["the keeper ended with status 137; the app runs on, and replication again in 1 s"]);
+    signal("SIGTERM");
+    expect(await exitStatus).toBe(0);
+    expect(read("told")).toContain("finish ");
+  });
+
+  it("starts it once more for the last sync of an app that ends meanwhile", async () => {
+    const { exitStatus, noted, keepers, again, events, signal, read } = start({
+      app: `process.on("SIGUSR2", () => process.exit(0));`,
+    });
+    await noted("app up");
+    keepers[0]?.kill("SIGKILL");
+    await vi.waitFor(() => expect(events.some(({ step, level }) => step === "keeper" && level === "warn")).toBe(true));
+    signal("SIGUSR2");
+    expect(await exitStatus).toBe(0);
+    expect(again).toEqual([false, true]);
+    expect(read("told")).toBe("finish ");
+  });
+});
+
+describe("supervise, where the app can't be launched", () => {
+  it.each([
+    ["is not there", "/flysqlite-test-nowhere", 127],
+    ["is not executable", "/etc/passwd", 126],
+    ["is a directory", "/etc", 126],
+    ["lies below a file", "/etc/passwd/app", 126],
+  ])("ends as a shell does where it %s", async (_, file, status) => {
+    const { exitStatus, warnings } = start({ file, arguments: [] });
+    expect(await exitStatus).toBe(status);
+    expect(warnings()).toEqual([expect.stringContaining("cannot launch")]);
+  });
+
+  it.each([
+    ["an argument is too long for the system", { arguments: ["x".repeat(200_000)] }],
+    ["an argument has a zero byte", { arguments: ["a\0b"] }],
+  ])("lives on to make the last sync where %s", async (_, launch) => {
+    const { exitStatus, warnings, read } = start(launch);
+    expect(await exitStatus).toBe(126);
+    expect(warnings()).toEqual([expect.stringContaining("cannot launch")]);
+    expect(read("told")).toBe("finish ");
+  });
+
+  it("ends where the app's directory is gone", async () => {
+    const { exitStatus } = start({ directory: "/flysqlite-test-nowhere" });
+    expect(await exitStatus).toBe(127);
+  });
+});
