@@ -1,6 +1,7 @@
 // An object store in a directory: each object is a file, durable once put() has answered.
 
-import { createReadStream, type Stats } from "node:fs";
+import assert from "node:assert/strict";
+import type { BigIntStats } from "node:fs";
 import { link, lstat, mkdir, open, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -13,6 +14,9 @@ import type { ObjectInfo, ObjectStore, PutOptions } from "./store.ts";
 const TEMPORARY = ".tmp";
 
 const READ_CHUNK_BYTES = 256 * 1024;
+
+/** How long a claim on a key holds, in milliseconds. What it guards takes two system calls. */
+const CLAIM_MS = 60_000n;
 
 /**
  * Opens the store at `root`, an absolute path. Nothing is made before the first put().
@@ -37,20 +41,31 @@ export function openFileStore(root: string, { random }: { readonly random: Rando
       }
     },
 
-    async get(key, { signal }) {
+    async get(key, { signal, offset = 0, lengthBytes, version }) {
+      assert(Number.isSafeInteger(offset) && offset >= 0, "an offset is a whole number");
+      assert(
+        lengthBytes === undefined || (Number.isSafeInteger(lengthBytes) && lengthBytes > 0),
+        "a length is positive",
+      );
       const path = join(root, key);
       try {
         signal.throwIfAborted();
         await using file = await open(path);
-        await file.stat();
+        const found = versionOf(await file.stat({ bigint: true }));
+        if (version !== undefined && version !== found) return undefined;
       } catch (error) {
         if (systemCode(error) === "ENOENT") return undefined;
         throw unreachable(`Cannot read "${key}" of "${address}"`, error, signal);
       }
-      return readChunks(path, { key, address, signal });
+      const end = lengthBytes === undefined ? Number.POSITIVE_INFINITY : offset + lengthBytes - 1;
+      return readChunks(path, { key, address, signal, start: offset, end, version });
     },
 
     async put(key, body, options) {
+      assert(
+        options.ifAbsent !== true || options.ifVersion === undefined,
+        "an object is either absent or of a version",
+      );
       try {
         return await writeObject(join(root, key), body, { ...options, root, random });
       } catch (error) {
@@ -66,6 +81,12 @@ export function openFileStore(root: string, { random }: { readonly random: Rando
         throw unreachable(`Cannot delete "${key}" of "${address}"`, error, signal);
       }
     },
+
+    async deleteMany(keys, options) {
+      for (const key of keys) await this.delete(key, options);
+    },
+
+    exactTime: async ({ modifiedMs }) => modifiedMs,
   };
 }
 
@@ -92,20 +113,30 @@ async function listBelow(
     if (stats?.isDirectory()) {
       objects.push(...((await listBelow(path, `${prefix}${name}/`, signal)) ?? []));
     } else if (stats?.isFile()) {
-      objects.push({ key: `${prefix}${name}`, sizeBytes: stats.size, modifiedMs: Math.round(stats.mtimeMs) });
+      objects.push({
+        key: `${prefix}${name}`,
+        sizeBytes: Number(stats.size),
+        modifiedMs: Math.round(Number(stats.mtimeNs) / 1e6),
+        version: versionOf(stats),
+      });
     }
   }
   return objects.sort((a, b) => (a.key < b.key ? -1 : 1));
 }
 
 /** Undefined for what was deleted since its directory was read; a link that leads nowhere is an error. */
-async function statUnlessGone(path: string): Promise<Stats | undefined> {
+async function statUnlessGone(path: string): Promise<BigIntStats | undefined> {
   try {
-    return await stat(path);
+    return await stat(path, { bigint: true });
   } catch (error) {
     if (systemCode(error) === "ENOENT" && (await lstat(path).catch(() => undefined)) === undefined) return undefined;
     throw error;
   }
+}
+
+/** No two files of one path have all of these in common, as a new file is written while the old one is there. */
+function versionOf({ ino, size, mtimeNs, birthtimeNs }: BigIntStats): string {
+  return [ino, size, mtimeNs, birthtimeNs].map((number) => number.toString(36)).join("-");
 }
 
 /** Throws unless `root`, which can't be entered, is known to be nothing: absent, in a directory that is there. */
@@ -118,12 +149,28 @@ async function requireParent(root: string): Promise<void> {
 
 async function* readChunks(
   path: string,
-  { key, address, signal }: { readonly key: string; readonly address: string; readonly signal: AbortSignal },
+  {
+    key,
+    address,
+    version,
+    ...options
+  }: {
+    readonly key: string;
+    readonly address: string;
+    readonly signal: AbortSignal;
+    readonly start: number;
+    /** The last byte that is wanted. */
+    readonly end: number;
+    readonly version: string | undefined;
+  },
 ): AsyncGenerator<Uint8Array> {
   try {
-    for await (const chunk of createReadStream(path, { signal, highWaterMark: READ_CHUNK_BYTES })) yield chunk;
+    await using file = await open(path);
+    if (version !== undefined && version !== versionOf(await file.stat({ bigint: true })))
+      throw new Error("it was replaced while it was read");
+    for await (const chunk of file.createReadStream({ ...options, highWaterMark: READ_CHUNK_BYTES })) yield chunk;
   } catch (error) {
-    throw unreachable(`Cannot read "${key}" of "${address}"`, error, signal);
+    throw unreachable(`Cannot read "${key}" of "${address}"`, error, options.signal);
   }
 }
 
@@ -132,7 +179,7 @@ async function writeObject(
   body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   options: PutOptions & { readonly root: string; readonly random: Random },
 ): Promise<boolean> {
-  const { signal, ifAbsent, modifiedMs, root, random } = options;
+  const { signal, ifAbsent, ifVersion, modifiedMs, root, random } = options;
   const directory = dirname(target);
   await makeDirectory(directory, root);
   const temporary = `${target}.${random.uuid()}${TEMPORARY}`;
@@ -154,6 +201,8 @@ async function writeObject(
         if (systemCode(error) === "EEXIST") return false;
         throw error;
       }
+    } else if (ifVersion !== undefined) {
+      if (!(await replaceVersion({ temporary, target, version: ifVersion }))) return false;
     } else {
       await rename(temporary, target);
     }
@@ -161,6 +210,40 @@ async function writeObject(
     return true;
   } finally {
     await rm(temporary, { force: true }); // renamed away by now if all went well
+  }
+}
+
+/**
+ * Puts `temporary` in the place of `target` while that is of `version`; false where it is not. A name that only one
+ * writer can make keeps others out between the look and the rename. A writer that was killed there leaves the name
+ * behind: after `CLAIM_MS` it counts for nothing, so a writer that was halted for longer may replace what it should not.
+ */
+async function replaceVersion({
+  temporary,
+  target,
+  version,
+}: {
+  readonly temporary: string;
+  readonly target: string;
+  readonly version: string;
+}): Promise<boolean> {
+  const claim = `${target}.${version}${TEMPORARY}`; // only writers who mean the same version are in each other's way
+  const [claimed, own] = [await statUnlessGone(claim), await stat(temporary, { bigint: true })];
+  // Both by the file system's clock.
+  if (claimed !== undefined && own.ctimeMs - claimed.ctimeMs > CLAIM_MS) await rm(claim, { force: true });
+  try {
+    await link(temporary, claim);
+  } catch (error) {
+    if (systemCode(error) === "EEXIST") return false;
+    throw error;
+  }
+  try {
+    const found = await statUnlessGone(target);
+    if (found === undefined || versionOf(found) !== version) return false;
+    await rename(temporary, target);
+    return true;
+  } finally {
+    await rm(claim, { force: true });
   }
 }
 

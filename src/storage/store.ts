@@ -1,4 +1,4 @@
-// A place for objects: keys and bytes, no format. file.ts implements it.
+// A place for objects: keys and bytes, no format. file.ts and s3/store.ts implement it.
 //
 // Keys are relative to the store's root and use "/". Every call takes a signal and rejects with its reason
 // when it is aborted. Failures are FlysqliteError with E_REPLICA_UNREACHABLE or E_REPLICA_DENIED, except that
@@ -10,30 +10,55 @@ export type ObjectInfo = {
   readonly sizeBytes: number;
   /** When it was last written, in milliseconds since the Unix epoch, as the store knows it. */
   readonly modifiedMs: number;
+  /** Changes whenever the object is written; opaque. Undefined where the store tells none. */
+  readonly version?: string;
+};
+
+export type GetOptions = {
+  readonly signal: AbortSignal;
+  /** First byte wanted, counted from 0. Nothing comes from an offset at or beyond the object's end. */
+  readonly offset?: number;
+  /** At most this many bytes, 1 or more; the rest of the object without it. */
+  readonly lengthBytes?: number;
+  /** Read only this version; another one counts as absent. */
+  readonly version?: string;
 };
 
 export type PutOptions = {
   readonly signal: AbortSignal;
   /** Store only if the key is absent; false is answered otherwise. */
   readonly ifAbsent?: boolean;
+  /** Store only in place of this version; false is answered otherwise. Not together with `ifAbsent`. */
+  readonly ifVersion?: string;
   /** Time to give to the object where the store keeps one, in milliseconds since the Unix epoch. */
   readonly modifiedMs?: number;
 };
 
 export type ObjectStore = {
-  /** Address without secrets, for messages: "file:///backup/db". */
+  /** Address without secrets, for messages and to tell stores apart: "file:///backup/db". */
   readonly address: string;
-  /** How the store spells the directory of an LTX level below its root (litestream-formats.md 3.14). */
+  /** How the store spells the directory of an LTX level below its root, as Litestream 0.5 does. */
   readonly levelDirectory: (level: number) => string;
   /** All objects below `prefix` ("" or ending in "/"), in ascending order of keys. */
   list(prefix: string, options: { readonly signal: AbortSignal }): Promise<readonly ObjectInfo[]>;
-  /** The object's bytes as a stream of chunks, or undefined if it is absent. */
-  get(key: string, options: { readonly signal: AbortSignal }): Promise<AsyncIterable<Uint8Array> | undefined>;
   /**
-   * Stores the object whole and durably, or not at all. True when stored; false when `ifAbsent` was asked
-   * and the key is there.
+   * The object's bytes as a stream of chunks, or undefined if it is absent. The stream may hold a connection:
+   * read it, break out of it, or abort the signal. Only when it has ended without an error were all bytes right.
+   */
+  get(key: string, options: GetOptions): Promise<AsyncIterable<Uint8Array> | undefined>;
+  /**
+   * Stores the object whole and durably, or not at all. True when stored; false when a condition was asked
+   * and does not hold. The bytes there may then be our own, of a try whose answer got lost: read and compare.
+   * After a failure they may be there too.
    */
   put(key: string, body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, options: PutOptions): Promise<boolean>;
   /** Deletes the object; absent is fine. */
   delete(key: string, options: { readonly signal: AbortSignal }): Promise<void>;
+  /** Deletes all of them, in no particular order; absent is fine. When it throws, some may be gone. */
+  deleteMany(keys: readonly string[], options: { readonly signal: AbortSignal }): Promise<void>;
+  /**
+   * The time that the writer gave to the object, in milliseconds since the Unix epoch; `modifiedMs` where it gave
+   * none. Costs a request where a list doesn't tell it.
+   */
+  exactTime(info: ObjectInfo, options: { readonly signal: AbortSignal }): Promise<number>;
 };

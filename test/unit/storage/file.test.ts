@@ -291,6 +291,82 @@ describe("a store that is told to stop", () => {
   });
 });
 
+describe("a range of a file", () => {
+  it.each([
+    [{ offset: 3 }, "3456789"],
+    [{ offset: 3, lengthBytes: 2 }, "34"],
+    [{ lengthBytes: 4 }, "0123"],
+    [{ offset: 8, lengthBytes: 100 }, "89"],
+    [{ offset: 10 }, ""],
+    [{ offset: 1000, lengthBytes: 5 }, ""],
+  ])("%j is read", async (range, expected) => {
+    const { store } = newStore();
+    await store.put("a", [bytes("0123456789")], options);
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of (await store.get("a", { ...options, ...range })) ?? []) chunks.push(chunk);
+    expect(Buffer.concat(chunks).toString()).toBe(expected);
+    expect(await store.get("absent", { ...options, ...range })).toBeUndefined();
+  });
+});
+
+describe("a file's version", () => {
+  const versionOf = async (store: ObjectStore): Promise<string> => {
+    const [{ version } = {}] = await store.list("", options);
+    if (version === undefined) throw new Error("the store tells no versions");
+    return version;
+  };
+
+  it("changes with every writing, also of the same bytes at the same time", async () => {
+    const { store } = newStore();
+    await store.put("a", [bytes("x")], { ...options, modifiedMs: 1000 });
+    const first = await versionOf(store);
+    expect(await versionOf(store)).toBe(first);
+    await store.put("a", [bytes("x")], { ...options, modifiedMs: 1000 });
+    expect(await versionOf(store)).not.toBe(first);
+  });
+
+  it("is read only while it is there", async () => {
+    const { store } = newStore();
+    await store.put("a", [bytes("old")], options);
+    const version = await versionOf(store);
+    expect(await store.get("a", { ...options, version })).toBeDefined();
+    await store.put("a", [bytes("new")], options);
+    expect(await store.get("a", { ...options, version })).toBeUndefined();
+  });
+
+  it("is replaced by one writer of many, and leaves nothing beside it", async () => {
+    const { store, root } = newStore();
+    await store.put("a", [bytes("old")], options);
+    const ifVersion = await versionOf(store);
+    const tries = Array.from({ length: 8 }, (_, index) =>
+      store.put("a", [bytes(String(index))], { ...options, ifVersion }),
+    );
+    const won = (await Promise.all(tries)).flatMap((stored, index) => (stored ? [String(index)] : []));
+    expect(won).toEqual([await read(store, "a")]);
+    expect(filesBelow(root)).toEqual(["a"]);
+    expect(await store.put("b", [bytes("x")], { ...options, ifVersion })).toBe(false);
+    expect(filesBelow(root)).toEqual(["a"]);
+  });
+
+  it("is left alone while another writer replaces it", async () => {
+    const { store, root } = newStore();
+    await store.put("a", [bytes("old")], options);
+    const ifVersion = await versionOf(store);
+    writeFileSync(join(root, `a.${ifVersion}.tmp`), "");
+    expect(await store.put("a", [bytes("new")], { ...options, ifVersion })).toBe(false);
+    expect(await keys(store)).toEqual(["a"]);
+  });
+});
+
+describe("deleting many files", () => {
+  it("deletes all of them, and what is absent", async () => {
+    const { store } = newStore();
+    for (const key of ["a", "b", "c"]) await store.put(key, [bytes(key)], options);
+    await store.deleteMany(["a", "c", "never there"], options);
+    expect(await keys(store)).toEqual(["b"]);
+  });
+});
+
 describe("what others put there", () => {
   it("is read as it is, with its own time", async () => {
     const { store, root } = newStore();
@@ -298,7 +374,7 @@ describe("what others put there", () => {
     writeFileSync(join(root, "ltx/9/x.ltx"), "theirs");
     utimesSync(join(root, "ltx/9/x.ltx"), 1_700_000_000, 1_700_000_000);
     expect(await store.list("", options)).toEqual([
-      { key: "ltx/9/x.ltx", sizeBytes: 6, modifiedMs: 1_700_000_000_000 },
+      { key: "ltx/9/x.ltx", sizeBytes: 6, modifiedMs: 1_700_000_000_000, version: expect.any(String) },
     ]);
     expect(await read(store, "ltx/9/x.ltx")).toBe("theirs");
     expect(readFileSync(join(root, "ltx/9/x.ltx"), "utf8")).toBe("theirs");

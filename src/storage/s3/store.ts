@@ -1,0 +1,95 @@
+// An object store in an S3 bucket, laid out as Litestream 0.5 does it.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
+
+import type { Clock, Random } from "../../base/context.ts";
+import { FlysqliteError } from "../../base/errors.ts";
+import type { Log } from "../../base/events.ts";
+import type { ObjectStore } from "../store.ts";
+import { createClient, wholeAnswer } from "./client.ts";
+import type { CredentialsProvider } from "./credentials.ts";
+import { deleteObject, deleteObjects } from "./delete.ts";
+import { createAgent } from "./exchange.ts";
+import { getObject } from "./get.ts";
+import { LIMITS, type Limits } from "./limits.ts";
+import { listAll } from "./list.ts";
+import { isProtected, type S3Place, s3Address } from "./place.ts";
+import { putObject, TIME_HEADER } from "./put.ts";
+import { parseTime } from "./time.ts";
+
+export type S3Options = {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly credentials: CredentialsProvider;
+  readonly log?: Log | undefined;
+  /** Certificates in PEM that are trusted in place of the usual ones. */
+  readonly ca?: string | undefined;
+  /** Other limits than the usual ones, for tests. */
+  readonly limits?: Partial<Limits>;
+};
+
+/** Disposing closes the kept connections. They don't keep a process from ending. */
+export type S3Store = ObjectStore & Disposable;
+
+/**
+ * Opens the store at `place`. Sends nothing before the first call. Throws E_CONFIG where content would cross a
+ * network in the clear without the user's word for it.
+ */
+export function openS3Store(place: S3Place, { clock, random, credentials, log, ca, limits }: S3Options): S3Store {
+  const address = s3Address(place);
+  if (!isProtected(place)) {
+    throw new FlysqliteError(
+      "E_CONFIG",
+      `Cannot use "${address}": over http anyone between here and there can read it`,
+      {
+        hint: "Name the endpoint with https://, or add insecure=true to the replica's url",
+      },
+    );
+  }
+  const agent = createAgent({ tls: place.endpoint?.startsWith("http:") !== true, ca });
+  const client = createClient({ place, clock, random, credentials, agent, log, limits: { ...LIMITS, ...limits } });
+  const whole = (key: string) => `${place.prefix}/${key}`;
+
+  return {
+    address,
+    levelDirectory: (level) => level.toString(16).padStart(4, "0"),
+
+    async list(prefix, { signal }) {
+      const root = whole("");
+      const found = await listAll(client, { prefix: whole(prefix), what: `Cannot list "${address}"`, signal });
+      return found.map((object) => ({ ...object, key: object.key.slice(root.length) }));
+    },
+
+    get: (key, options) =>
+      getObject(client, { ...options, key: whole(key), what: `Cannot read "${key}" of "${address}"` }),
+
+    put: (key, body, options) =>
+      putObject(client, body, { ...options, key: whole(key), what: `Cannot write "${key}" to "${address}"` }),
+
+    delete: (key, { signal }) =>
+      deleteObject(client, { key: whole(key), what: `Cannot delete "${key}" of "${address}"`, signal }),
+
+    deleteMany: (keys, { signal }) =>
+      deleteObjects(client, {
+        keys: keys.map(whole),
+        what: `Cannot delete ${keys.length} objects of "${address}"`,
+        signal,
+      }),
+
+    exactTime: ({ key, modifiedMs }, { signal }) =>
+      client.call<number>(
+        { method: "HEAD", key: whole(key) },
+        {
+          what: `Cannot read the time of "${key}" of "${address}"`,
+          signal,
+          read: async (answer) => {
+            const told = (await wholeAnswer(answer)).headers[TIME_HEADER];
+            return (typeof told === "string" ? parseTime(told) : undefined) ?? modifiedMs;
+          },
+          // Gone since it was listed: reading it will tell.
+          accept: ({ status }) => (status === 404 ? modifiedMs : undefined),
+        },
+      ),
+
+    [Symbol.dispose]: () => agent.destroy(),
+  };
+}
