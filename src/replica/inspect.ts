@@ -4,10 +4,13 @@ import { FlysqliteError } from "../base/errors.ts";
 import type { ObjectStore } from "../storage/store.ts";
 import { LEVELS, type LtxFileInfo, parseLtxName } from "./ltx/names.ts";
 import { NO_TXID, type Txid } from "./ltx/txid.ts";
+import { listV03, type V03Files } from "./v03/names.ts";
 
 export type ReplicaContent = {
-  /** All LTX files of all levels. Empty where no history has begun. */
+  /** All LTX files of all levels. */
   readonly files: readonly LtxFileInfo[];
+  /** What Litestream 0.3 left there. */
+  readonly v03: V03Files;
   /** Id of the database whose history this is, where flysqlite wrote or took over the replica. */
   readonly databaseId: string | undefined;
   /** Last transaction of any file; 0 where there is none. */
@@ -17,9 +20,6 @@ export type ReplicaContent = {
 /** Says whose history a replica holds. Litestream passes over it, as its name is no LTX file's. */
 export const IDENTITY_KEY = "flysqlite/identity.json";
 
-/** Where Litestream 0.3 keeps its replicas. */
-const V03_PREFIX = "generations/";
-
 /** More than an identity object ever needs, in bytes. */
 const MAX_IDENTITY_BYTES = 4096;
 
@@ -28,14 +28,6 @@ export async function inspectReplica(
   { signal }: { readonly signal: AbortSignal },
 ): Promise<ReplicaContent> {
   const objects = await store.list("", { signal });
-  const old = objects.find(({ key }) => key.startsWith(V03_PREFIX));
-  if (old !== undefined) {
-    throw new FlysqliteError(
-      "E_CONFIG",
-      `"${store.address}" holds a replica of Litestream 0.3 ("${old.key}"), which this release can't restore`,
-      { hint: "Restore it with Litestream, put the database on the volume, and name a new, empty replica" },
-    );
-  }
   const files: LtxFileInfo[] = [];
   for (const level of LEVELS) {
     const directory = `${store.levelDirectory(level)}/`;
@@ -48,7 +40,12 @@ export async function inspectReplica(
   const databaseId = objects.some(({ key }) => key === IDENTITY_KEY) ? await readIdentity(store, signal) : undefined;
   let lastTxid = NO_TXID;
   for (const { max } of files) if (max > lastTxid) lastTxid = max;
-  return { files, databaseId, lastTxid };
+  return { files, v03: listV03(objects), databaseId, lastTxid };
+}
+
+/** True where there is something to restore, or something in its place that can't be. Only false means "empty". */
+export function hasHistory({ files, v03 }: ReplicaContent): boolean {
+  return files.length > 0 || v03.snapshots.length > 0 || v03.segments.length > 0 || v03.betaKey !== undefined;
 }
 
 /** Writes the identity of a replica that has none; gives the one that holds, which may be another's. */

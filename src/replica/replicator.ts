@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import type { At, Clock } from "../base/context.ts";
 import { FlysqliteError } from "../base/errors.ts";
-import { debug, info, type Log, warn } from "../base/events.ts";
+import { debug, info, type Log } from "../base/events.ts";
 import { formatBytes, formatDuration } from "../base/format.ts";
 import type { Attached, Capture, Snapshot } from "../sqlite/attached.ts";
 import type { ObjectStore } from "../storage/store.ts";
@@ -141,14 +141,19 @@ export function createReplicator({
 
   async function shipAll(signal: AbortSignal): Promise<number> {
     if (!claimed) await claim(signal);
-    let files = 0;
-    while (shipment !== undefined || fullCopy !== undefined || captureNext()) {
+    // What an earlier call left, then one capture: it holds all that was committed before this call. What is committed
+    // meanwhile is left to the next one, or a busy app would keep this one from ever ending.
+    const files = await shipBegun(signal);
+    return captureNext() ? files + (await shipBegun(signal)) : files;
+  }
+
+  async function shipBegun(signal: AbortSignal): Promise<number> {
+    for (let files = 0; ; files += 1) {
       signal.throwIfAborted();
       if (shipment !== undefined) await ship(signal);
       else if (fullCopy !== undefined) await finishFullCopy(fullCopy, signal);
-      files += 1;
+      else return files;
     }
-    return files;
   }
 
   /** Continues the history with a copy of the whole database. */
@@ -212,18 +217,18 @@ export function createReplicator({
 
   /** Empties the log under the write lock. What is captured meanwhile is kept in memory, and shipped after it. */
   async function seal(signal: AbortSignal): Promise<void> {
-    let failed: string | undefined;
+    let failure = "a writer keeps its lock";
     const sealed = attached.sealedCheckpoint(() => {
       assert(shipment === undefined && acked !== undefined);
       const found = attached.capture();
-      if (found.kind === "broken") failed = found.reason;
-      if (found.kind !== "changes") return;
+      if (found.kind === "broken") failure = found.reason;
+      if (found.kind !== "changes") return found.kind === "nothing";
       const tail = shipNext(found, acked);
       const bytes = [...tail.body()]; // now: the log may be overwritten once writers are let in again
       shipment = { ...tail, body: () => bytes };
+      return true;
     });
-    if (sealed === undefined) return log(debug("replicate", "the log is long, and a writer keeps its lock"));
-    if (failed !== undefined) return log(warn("replicate", `the log could not be sealed: ${failed}`));
+    if (sealed === undefined) return log(debug("replicate", `the log is long, and can't be emptied: ${failure}`));
     if (shipment === undefined) {
       if (attached.position !== undefined) attached.advance({ position: attached.position, sealed });
     } else {

@@ -12,6 +12,7 @@ import { lockPage, type PageNumber, type PageSize } from "../sqlite/page.ts";
 import type { ObjectStore } from "../storage/store.ts";
 import { decodeLtx } from "./ltx/decode.ts";
 import type { LtxFileInfo } from "./ltx/names.ts";
+import { PAGE_HEADER_SIZE } from "./ltx/page-frame.ts";
 import { planRestore } from "./ltx/plan.ts";
 import type { Txid } from "./ltx/txid.ts";
 
@@ -53,7 +54,7 @@ export async function restoreLatest({
 }): Promise<Restored> {
   const plan = planRestore(files, { kind: "latest" });
   const temporary = join(dirname(target), `.${basename(target)}.restoring`);
-  await rm(temporary, { force: true });
+  await removeImage(temporary); // a log that a killed restore left would be replayed into the new file
   try {
     const image = await writeImage({ store, plan, temporary, signal });
     checkDatabase(temporary, driver);
@@ -66,8 +67,12 @@ export async function restoreLatest({
   } catch (error) {
     throw asRestoreFailure(error, target);
   } finally {
-    for (const suffix of ["", "-wal", "-shm", "-journal"]) await rm(`${temporary}${suffix}`, { force: true });
+    await removeImage(temporary);
   }
+}
+
+async function removeImage(path: string): Promise<void> {
+  for (const suffix of ["", "-wal", "-shm", "-journal"]) await rm(`${path}${suffix}`, { force: true });
 }
 
 /** Applies the planned files one after the other to a new file. */
@@ -87,7 +92,7 @@ async function writeImage({
   let pageCount = 0;
   let txid: Txid | undefined;
 
-  for (const { key, min, max } of plan) {
+  for (const { key, min, max, sizeBytes } of plan) {
     const chunks = await store.get(key, { signal });
     if (chunks === undefined) {
       throw new FlysqliteError(
@@ -105,6 +110,13 @@ async function writeImage({
           throw corrupt(key, `its pages have ${found.pageSize} bytes, those before it ${pageSize}`);
         }
         pageSize = found.pageSize;
+        const newPages = Math.max(0, found.commit - before - 1); // the lock page may be one of them
+        if (newPages * PAGE_HEADER_SIZE > sizeBytes) {
+          throw corrupt(
+            key,
+            `its ${sizeBytes} bytes can't hold the ${newPages} pages by which the database grows in it`,
+          );
+        }
         requireSpace(temporary, Math.max(0, found.commit - before) * pageSize);
         growth = checkGrowth({ from: before, to: found.commit, pageSize });
       },

@@ -1,6 +1,7 @@
 // What this volume remembers of its replication: a file beside the database, replaced before each upload.
 // It is a hint that is checked against the log and the replica, never trusted alone.
 
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { readIfPresent, writeDurably } from "../base/durable-file.ts";
 import type { Position } from "../sqlite/attached.ts";
@@ -20,7 +21,10 @@ export type ReplicationState = {
   readonly databaseId: string;
   /** Address of the replica, as the store spells it. */
   readonly replica: string;
-  /** The newest position that the replica is known to hold. */
+  /**
+   * The newest position that the replica is known to hold; undefined where only a copy of the whole database can
+   * tell, as after a restore from Litestream 0.3's format.
+   */
   readonly acked: ReplicatedPosition | undefined;
   /** The one that was being uploaded when the file was written; the replica may hold it or not. */
   readonly pending: ReplicatedPosition | undefined;
@@ -39,7 +43,7 @@ export async function writeState(directory: string, state: ReplicationState): Pr
   await writeDurably(join(directory, FILE_NAME), formatState(state));
 }
 
-/** The state as text: one line of JSON. */
+/** The state as text: a line of JSON, and one with its checksum, as a wrong digit could pass for another position. */
 export function formatState({ databaseId, replica, acked, pending }: ReplicationState): string {
   const stored = {
     version: FORMAT_VERSION,
@@ -48,24 +52,33 @@ export function formatState({ databaseId, replica, acked, pending }: Replication
     acked: acked && toStored(acked),
     pending: pending && toStored(pending),
   };
-  return `${JSON.stringify(stored)}\n`;
+  const json = JSON.stringify(stored);
+  return `${json}\n${checksum(json)}\n`;
+}
+
+function checksum(json: string): string {
+  return createHash("sha256").update(json).digest("hex");
 }
 
 /** Reads what formatState() wrote; undefined where anything in it is not as it must be. */
 export function parseState(text: string): ReplicationState | undefined {
+  const [json = ""] = text.split("\n", 1);
+  if (text !== `${json}\n${checksum(json)}\n`) return undefined;
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = JSON.parse(json);
   } catch {
     return undefined;
   }
   const stored = asRecord(value);
   const databaseId = stored?.["databaseId"];
   const replica = stored?.["replica"];
-  const acked = fromStored(stored?.["acked"]);
-  const pending = fromStored(stored?.["pending"]);
-  if (stored?.["version"] !== FORMAT_VERSION || (acked === undefined && pending === undefined)) return undefined;
+  if (stored?.["version"] !== FORMAT_VERSION) return undefined;
   if (typeof databaseId !== "string" || typeof replica !== "string") return undefined;
+  const acked = fromStored(stored["acked"]);
+  const pending = fromStored(stored["pending"]);
+  if (acked === undefined && stored["acked"] !== undefined) return undefined;
+  if (pending === undefined && stored["pending"] !== undefined) return undefined;
   return { databaseId, replica, acked, pending };
 }
 

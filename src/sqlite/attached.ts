@@ -71,6 +71,12 @@ const SEAL_LOCK_TIMEOUT_MS = 100;
 /** How often a capture is tried while a restart of the log races with it. */
 const CAPTURE_TRIES = 20;
 
+/** How often a view of the whole database is begun without the write lock, while commits get in between. */
+const VIEW_TRIES = 20;
+
+/** A read transaction's place in the log: its last frame, what the log held up to there, and whether the file had it all. */
+type ViewStart = { readonly frames: number; readonly overlay: WalChanges | undefined; readonly sealed: boolean };
+
 export type Attached = ReturnType<typeof attach>;
 
 /**
@@ -153,7 +159,7 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
     return {
       kind: "changes",
       changes,
-      page: walPages(changes),
+      page: changedPages(changes, { checkpointed: checkpointed === frames }),
       mark: { position: { kind: "log", ...changes.end }, sealed: checkpointed === frames },
     };
   }
@@ -171,15 +177,28 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
     return walStart(header);
   }
 
-  function walPages(changes: WalChanges): PageReader {
+  /**
+   * Our reader pins one of the two places. Where the log was wholly checkpointed, the next writer may overwrite it,
+   * as the reader may have begun just then; but then no checkpoint gets past the reader to the database file.
+   */
+  function changedPages(changes: WalChanges, { checkpointed }: { readonly checkpointed: boolean }): PageReader {
     return (page) => {
       const offset = changes.pages.get(page);
       if (offset === undefined) return new Uint8Array(pageSize);
+      if (checkpointed) return readPage(database, (page - 1) * pageSize, pageSize);
       return withWal((file) => {
         assert(file !== undefined, "the log is pinned by our reader");
         return readPage(file, offset, pageSize);
       });
     };
+  }
+
+  function readWholeLog(frames: number): WalChanges {
+    return withWal((file) => {
+      const header = file === undefined ? undefined : readWalHeader(file);
+      if (file === undefined || header === undefined) throw new WalMismatch("the log has no sound header");
+      return readChanges(file, walStart(header), frames);
+    });
   }
 
   function capture(): Capture {
@@ -198,9 +217,45 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
     return { kind: "broken", reason: why };
   }
 
-  function beginSpare(): void {
-    beginRead(spare);
-    at("reader begun");
+  /** Begins a view of the database as it is now, and finds what of it stands in the log. */
+  function beginView(view: Connection): ViewStart {
+    beginRead(view);
+    const { frames, checkpointed } = walState();
+    const overlay = frames === 0 ? undefined : readWholeLog(frames);
+    // A fully checkpointed log may be overwritten by the next writer, but then the database file is whole
+    // and stays so: our view keeps every checkpoint from it.
+    at("snapshot begun");
+    return { frames, overlay, sealed: frames === checkpointed };
+  }
+
+  /**
+   * Begins a view without the write lock; undefined where commits got in between each time. An app's transaction
+   * that reads first and then writes would fail at once under our lock, whatever its busy timeout:
+   * https://sqlite.org/c3ref/busy_handler.html
+   */
+  function tryView(view: Connection): ViewStart | undefined {
+    for (let tries = 0; tries < VIEW_TRIES; tries += 1) {
+      const salts = logSalts();
+      const { frames } = walState();
+      try {
+        const begun = beginView(view);
+        // A commit adds frames, or restarts the log and so changes its salts.
+        if (begun.frames === frames && logSalts() === salts) return begun;
+      } catch (error) {
+        if (!(error instanceof WalMismatch)) throw error;
+      }
+      view.exec("ROLLBACK");
+    }
+    return undefined;
+  }
+
+  function lockedView(view: Connection): ViewStart {
+    writer ??= connect(SEAL_LOCK_TIMEOUT_MS);
+    return withRetriedLock(writer, () => beginView(view));
+  }
+
+  function logSalts(): string | undefined {
+    return withWal((file) => (file === undefined ? undefined : readWalHeader(file)?.salts.join()));
   }
 
   function endOlder(): void {
@@ -257,8 +312,9 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
      * moves forward without a gap.
      */
     async handOver(copy: () => Promise<void>): Promise<void> {
-      beginSpare();
+      beginRead(spare);
       try {
+        at("reader begun");
         await copy();
       } catch (error) {
         spare.exec("ROLLBACK");
@@ -279,10 +335,10 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
 
     /**
      * Checkpoints the whole log while writers are locked out for a moment, so that the next writer restarts
-     * it. `copy` must copy what there is into memory, without waiting. Gives whether the log is sealed now;
-     * undefined, and nothing was done, where the lock was not to be had.
+     * it. `copy` must copy what there is into memory, without waiting, and tell whether it could. Gives whether the
+     * log is sealed now; undefined, and nothing was checkpointed, without the lock or without the copy.
      */
-    sealedCheckpoint(copy: () => void): boolean | undefined {
+    sealedCheckpoint(copy: () => boolean): boolean | undefined {
       writer ??= connect(SEAL_LOCK_TIMEOUT_MS);
       try {
         writer.exec("BEGIN IMMEDIATE");
@@ -292,10 +348,13 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
       }
       try {
         at("sealing");
-        copy();
+        if (!copy()) return undefined;
         reader.exec("ROLLBACK"); // the write lock stands in for it: nobody else can restart the log
-        this.checkpoint();
-        beginRead(reader);
+        try {
+          this.checkpoint();
+        } finally {
+          beginRead(reader);
+        }
         const { frames, checkpointed } = walState();
         return frames === checkpointed;
       } finally {
@@ -310,23 +369,15 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
      * is written meanwhile.
      */
     snapshot(): Snapshot {
-      writer ??= connect(SEAL_LOCK_TIMEOUT_MS);
       const view = connect(5000);
-      let overlay: WalChanges | undefined;
-      let sealedThen = false;
-      withRetriedLock(writer, () => {
-        beginRead(view);
-        const { frames, checkpointed } = walState();
-        sealedThen = frames === checkpointed;
-        overlay = withWal((file) => {
-          const header = file === undefined ? undefined : readWalHeader(file);
-          if (file === undefined || header === undefined || frames === 0) return undefined;
-          return readChanges(file, walStart(header), frames);
-        });
-        // A fully checkpointed log may be overwritten by the next writer, but then the database file is whole
-        // and stays so: our view keeps every checkpoint from it.
-        at("snapshot begun");
-      });
+      let begun: ViewStart;
+      try {
+        begun = tryView(view) ?? lockedView(view);
+      } catch (error) {
+        view.close(); // or each further try would leave a reader behind
+        throw error;
+      }
+      const { overlay, sealed: sealedThen } = begun;
       const pageCount = Number(view.all("PRAGMA page_count")[0]?.["page_count"]);
       const inWal = sealedThen ? undefined : overlay?.pages;
       return {
@@ -372,7 +423,12 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
 
 function beginRead(connection: Connection): void {
   connection.exec("BEGIN");
-  connection.all("SELECT 1 FROM sqlite_schema LIMIT 1"); // BEGIN alone takes no snapshot
+  try {
+    connection.all("SELECT 1 FROM sqlite_schema LIMIT 1"); // BEGIN alone takes no snapshot
+  } catch (error) {
+    connection.exec("ROLLBACK"); // so that it can be begun another time
+    throw error;
+  }
 }
 
 function stamp(file: number): FileStamp {
@@ -385,7 +441,7 @@ function sameStamp(a: FileStamp, b: FileStamp): boolean {
 }
 
 /** Runs `use` while `writer` has the write lock; the app's writers may keep it waiting, but not for ever. */
-function withRetriedLock(writer: Connection, use: () => void): void {
+function withRetriedLock<Result>(writer: Connection, use: () => Result): Result {
   const tries = 100;
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -396,7 +452,7 @@ function withRetriedLock(writer: Connection, use: () => void): void {
     }
   }
   try {
-    use();
+    return use();
   } finally {
     writer.exec("ROLLBACK");
   }

@@ -8,8 +8,12 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { type Files, writeFiles } from "./project.ts";
 
 export const ROOT = resolve(import.meta.dirname, "../..");
+
+/** An executable that carries no app, and reads the one in /app. Made before the tests. */
+export const BARE = join(ROOT, "dist/flysqlite-bare");
 
 /** How long a test waits for something that must happen, in milliseconds. Long, as the machine may be busy. */
 const PATIENCE_MS = 30_000;
@@ -31,19 +35,21 @@ const LIBRARIES = [
 export type BoxOptions = {
   /** Executable to be PID 1. Default: the one with the test app in it. */
   readonly executable?: string;
-  /** Directory that becomes /app. Default: a copy of the test app. */
-  readonly app?: string;
+  /** Directory that becomes /app, or the files in it. Default: a copy of the test app. */
+  readonly app?: string | Files;
   /** "none": nothing but the C and C++ libraries. */
   readonly image?: "debian" | "none";
   /** Mount options that the tree gets: the root read-only, directories without exec. */
   readonly readOnlyRoot?: boolean;
+  readonly readOnlyVolume?: boolean;
   readonly noexecEverywhere?: boolean;
 };
 
 export type Start = {
   /** Words for flysqlite: flags and the app's command. */
   readonly words?: readonly string[];
-  readonly environment?: Readonly<Record<string, string>>;
+  /** Beside what every start has; undefined takes a variable away. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
   /** Another executable than the box's: a new release. */
   readonly executable?: string;
 };
@@ -69,12 +75,13 @@ export function createBox(options: BoxOptions = {}) {
   const replica = place("replica");
   const root = place("root");
   const app = join(directory, "app");
-  if (options.app !== undefined) cpSync(options.app, app, { recursive: true });
-  else copyTestApp(app);
+  if (options.app === undefined) copyTestApp(app);
+  else if (typeof options.app === "string") cpSync(options.app, app, { recursive: true });
+  else writeFiles(app, options.app);
   const ownExecutable = options.executable ?? join(ROOT, "dist/flysqlite");
   const running = new Set<ChildProcess>();
 
-  return {
+  const box = {
     /** On the host: what the container sees as /data, /replica and /app. */
     volume,
     replica,
@@ -98,6 +105,13 @@ export function createBox(options: BoxOptions = {}) {
       return observe(child, port, () => running.delete(child));
     },
 
+    /** Starts flysqlite and waits for its end. */
+    async run(start: Start = {}) {
+      const { ended, output, standardOutput } = await box.start(start);
+      const exitStatus = await ended;
+      return { exitStatus, output: output(), standardOutput: standardOutput() };
+    },
+
     /** Empties the volume, as if the machine that had it were gone. */
     loseVolume(): void {
       for (const name of readdirSync(volume)) rmSync(join(volume, name), { recursive: true, force: true });
@@ -108,13 +122,16 @@ export function createBox(options: BoxOptions = {}) {
       rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
     },
   };
+  return box;
 }
 
 function observe(child: ChildProcess, port: number, gone: () => void) {
   let output = "";
+  let standardOutput = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream?.on("data", (text) => {
       output += text;
+      if (stream === child.stdout) standardOutput += text;
     });
   }
   const ended = new Promise<number>((resolve) => {
@@ -133,7 +150,9 @@ function observe(child: ChildProcess, port: number, gone: () => void) {
     url,
     /** The exit status. */
     ended,
+    /** Of both streams, as it came. */
     output: () => output,
+    standardOutput: () => standardOutput,
 
     /** Waits for a line of the output; fails with all of it where the container ends first. */
     async line(pattern: RegExp): Promise<void> {
@@ -160,6 +179,13 @@ function observe(child: ChildProcess, port: number, gone: () => void) {
     /** Sends a signal to PID 1. */
     signal(name: NodeJS.Signals): void {
       process.kill(firstProcess(child), name);
+    },
+
+    /** Kills the processes whose command line matches, and leaves the others alone. */
+    killOnly(pattern: RegExp): void {
+      const found = processesBelow(firstProcess(child)).filter((pid) => pattern.test(commandLine(pid)));
+      if (found.length === 0) throw new Error(`no process is ${pattern}\n${output}`);
+      for (const pid of found) process.kill(pid, "SIGKILL");
     },
 
     /** Ends the whole container at once, as a machine that dies. */
@@ -190,8 +216,22 @@ export async function until(
 
 /** The host's id of the container's PID 1. */
 function firstProcess(unshare: ChildProcess): number {
-  const children = readFileSync(`/proc/${unshare.pid}/task/${unshare.pid}/children`, "utf8").trim().split(" ");
-  return Number(children[0]);
+  const [first] = unshare.pid === undefined ? [] : childrenOf(unshare.pid);
+  if (first === undefined) throw new Error("the container has no process");
+  return first;
+}
+
+function childrenOf(pid: number): readonly number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
+  return text === "" ? [] : text.split(" ").map(Number);
+}
+
+function processesBelow(pid: number): readonly number[] {
+  return childrenOf(pid).flatMap((child) => [child, ...processesBelow(child)]);
+}
+
+function commandLine(pid: number): string {
+  return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
 }
 
 /** A copy of the test app with this project's packages in its tree. */
@@ -212,8 +252,9 @@ function mountScript({
   executable,
   image = "debian",
   readOnlyRoot = false,
+  readOnlyVolume = false,
   noexecEverywhere = false,
-}: BoxOptions & {
+}: Omit<BoxOptions, "app"> & {
   readonly root: string;
   readonly volume: string;
   readonly replica: string;
@@ -254,6 +295,7 @@ function mountScript({
     for (const name of ["tmp", "run"]) lines.push(`mount -t tmpfs -o noexec tmpfs ${name}`);
     lines.push("mount -o remount,bind,noexec data");
   }
+  if (readOnlyVolume) lines.push("mount -o remount,bind,ro data");
   if (readOnlyRoot) {
     lines.push("mount -o remount,bind,ro app", "mount -o remount,ro .");
   }

@@ -39,44 +39,71 @@ const CHUNK_SIZE = 128 * 1024 + 4096;
 export function* encodeLtx(
   header: LtxHeader,
   pages: Iterable<LtxPage>,
-  { flavour = "frame" }: { readonly flavour?: LtxFlavour } = {},
+  options: { readonly flavour?: LtxFlavour } = {},
 ): Generator<Uint8Array, void, undefined> {
-  const { pageSize } = header;
-  const order = new PageOrder(header);
-  const checksum = new Crc64();
-  const index = new PageIndex();
-  const encodePage = flavour === "frame" ? encodeFramePage : encodeBlockPage;
-  const maxPageSize = PAGE_HEADER_SIZE + Math.max(maxWrittenFrameSize(pageSize), 4 + maxCompressedSize(pageSize));
-
-  const headerBytes = encodeHeader(header);
-  checksum.update(headerBytes);
-  let chunk = new Uint8Array(CHUNK_SIZE);
-  chunk.set(headerBytes);
-  let used = LTX_HEADER_SIZE;
-  let offset = 0; // of the chunk in the file
-  for (const { page, data } of pages) {
-    assert(data.byteLength === pageSize, `page ${page} has ${data.byteLength} bytes instead of ${pageSize}`);
-    assertSound(order.add(page));
-    if (chunk.byteLength - used < maxPageSize) {
-      yield chunk.subarray(0, used);
-      offset += used;
-      used = 0;
-      chunk = new Uint8Array(CHUNK_SIZE);
-    }
-    const end = encodePage({ page: { page, data }, chunk, at: used, checksum });
-    index.add({ page, offset: offset + used, size: end - used });
-    used = end;
+  const encoder = new LtxEncoder(header, options);
+  for (const page of pages) {
+    const chunk = encoder.add(page);
+    if (chunk !== undefined) yield chunk;
   }
-  assertSound(order.end());
+  yield* encoder.end();
+}
 
-  // The rest is small beside the pages, and copied so that a small file doesn't hold on to a large chunk.
-  const pagesEnd = new Uint8Array(PAGE_HEADER_SIZE);
-  const indexBytes = index.encoded();
-  const trailer = encodeTrailer({
-    indexSize: indexBytes.byteLength,
-    checksum: checksum.update(pagesEnd).update(indexBytes),
-  });
-  yield* inChunks(concat([chunk.subarray(0, used), pagesEnd, indexBytes, trailer]));
+/** The same for pages that come one at a time. */
+export class LtxEncoder {
+  readonly #order: PageOrder;
+  readonly #checksum = new Crc64();
+  readonly #index = new PageIndex();
+  readonly #encodePage: (place: PagePlace) => number;
+  readonly #pageSize: number;
+  readonly #maxPageSize: number;
+  #chunk = new Uint8Array(CHUNK_SIZE);
+  #used = LTX_HEADER_SIZE;
+  /** Of the chunk in the file. */
+  #offset = 0;
+
+  constructor(header: LtxHeader, { flavour = "frame" }: { readonly flavour?: LtxFlavour } = {}) {
+    const { pageSize } = header;
+    this.#order = new PageOrder(header);
+    this.#encodePage = flavour === "frame" ? encodeFramePage : encodeBlockPage;
+    this.#pageSize = pageSize;
+    this.#maxPageSize = PAGE_HEADER_SIZE + Math.max(maxWrittenFrameSize(pageSize), 4 + maxCompressedSize(pageSize));
+    const bytes = encodeHeader(header);
+    this.#checksum.update(bytes);
+    this.#chunk.set(bytes);
+  }
+
+  /** Takes a page, and gives the chunk that is full before it. The page's data is read at once. */
+  add({ page, data }: LtxPage): Uint8Array | undefined {
+    const { byteLength } = data;
+    assert(byteLength === this.#pageSize, `page ${page} has ${byteLength} bytes instead of ${this.#pageSize}`);
+    assertSound(this.#order.add(page));
+    let full: Uint8Array | undefined;
+    if (this.#chunk.byteLength - this.#used < this.#maxPageSize) {
+      full = this.#chunk.subarray(0, this.#used);
+      this.#offset += this.#used;
+      this.#used = 0;
+      this.#chunk = new Uint8Array(CHUNK_SIZE);
+    }
+    const at = this.#used;
+    const end = this.#encodePage({ page: { page, data }, chunk: this.#chunk, at, checksum: this.#checksum });
+    this.#index.add({ page, offset: this.#offset + at, size: end - at });
+    this.#used = end;
+    return full;
+  }
+
+  /** The rest of the file. Nothing can be added after it. */
+  *end(): Generator<Uint8Array, void, undefined> {
+    assertSound(this.#order.end());
+    // The rest is small beside the pages, and copied so that a small file doesn't hold on to a large chunk.
+    const pagesEnd = new Uint8Array(PAGE_HEADER_SIZE);
+    const indexBytes = this.#index.encoded();
+    const trailer = encodeTrailer({
+      indexSize: indexBytes.byteLength,
+      checksum: this.#checksum.update(pagesEnd).update(indexBytes),
+    });
+    yield* inChunks(concat([this.#chunk.subarray(0, this.#used), pagesEnd, indexBytes, trailer]));
+  }
 }
 
 type PagePlace = {

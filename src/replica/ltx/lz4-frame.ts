@@ -8,16 +8,16 @@ import { xxHash32 } from "./xxhash32.ts";
 const LITTLE = true;
 const MAGIC = 0x18_4d_22_04;
 /** High bit of a block's size: the block is stored as it is. */
-const STORED = 0x80_00_00_00;
+export const STORED = 0x80_00_00_00;
 
 /** Flags: version 1, independent blocks, content checksum. Blocks of up to 64 KiB. And the hash of these two bytes. */
 const WRITTEN_DESCRIPTOR = [0x64, 0x40, 0xa7] as const;
 const WRITTEN_HEADER_SIZE = 4 + WRITTEN_DESCRIPTOR.length;
 
-const FLAG_INDEPENDENT = 0x20;
-const FLAG_BLOCK_CHECKSUM = 0x10;
+export const FLAG_INDEPENDENT = 0x20;
+export const FLAG_BLOCK_CHECKSUM = 0x10;
 const FLAG_CONTENT_SIZE = 0x08;
-const FLAG_CONTENT_CHECKSUM = 0x04;
+export const FLAG_CONTENT_CHECKSUM = 0x04;
 const FLAG_RESERVED = 0x02;
 const FLAG_DICTIONARY = 0x01;
 
@@ -84,7 +84,10 @@ export function decodeFrame({
   const need = (position: number, bytes: number): void => {
     if (bytes > source.byteLength - position) throw new Lz4Error("an LZ4 frame is cut off", position);
   };
-  const { flags, maxBlockSize, end: headerEnd } = decodeFrameHeader({ view, at, contentSize: target.byteLength, need });
+  const { flags, maxBlockSize, contentSize, end: headerEnd } = decodeFrameHeader({ view, at, need });
+  if (contentSize !== undefined && contentSize !== BigInt(target.byteLength)) {
+    throw new Lz4Error(`an LZ4 frame announces another size than ${target.byteLength} bytes`, at + 6);
+  }
   let position = headerEnd;
   let out = 0;
   while (true) {
@@ -135,17 +138,29 @@ export function decodeFrame({
   return position + 4;
 }
 
-function decodeFrameHeader({
+/** Most bytes of a frame's header: magic, flags, block size, content size, checksum. */
+export const MAX_FRAME_HEADER_SIZE = 4 + 2 + 8 + 1;
+
+export type FrameHeader = {
+  readonly flags: number;
+  /** Most bytes of content in a block. */
+  readonly maxBlockSize: number;
+  /** Size of the whole content, where the header tells it. */
+  readonly contentSize: bigint | undefined;
+  /** Where the first block begins. */
+  readonly end: number;
+};
+
+/** Decodes the header at `at`. `need` throws where `view` has fewer bytes from a position than it asks for. */
+export function decodeFrameHeader({
   view,
   at,
-  contentSize,
   need,
 }: {
   readonly view: DataView;
   readonly at: number;
-  readonly contentSize: number;
   readonly need: (position: number, bytes: number) => void;
-}): { readonly flags: number; readonly maxBlockSize: number; readonly end: number } {
+}): FrameHeader {
   need(at, WRITTEN_HEADER_SIZE);
   if (view.getUint32(at, LITTLE) !== MAGIC) throw new Lz4Error("no LZ4 frame begins", at);
   const flags = view.getUint8(at + 4);
@@ -155,11 +170,10 @@ function decodeFrameHeader({
   if ((blockCode & 0x8f) !== 0 || blockCode >>> 4 < 4)
     throw new Lz4Error("an LZ4 frame has no known block size", at + 5);
   let end = at + 6;
+  let contentSize: bigint | undefined;
   if ((flags & FLAG_CONTENT_SIZE) !== 0) {
     need(end, 9);
-    if (view.getBigUint64(end, LITTLE) !== BigInt(contentSize)) {
-      throw new Lz4Error(`an LZ4 frame announces another size than ${contentSize} bytes`, end);
-    }
+    contentSize = view.getBigUint64(end, LITTLE);
     end += 8;
   }
   const descriptor = new Uint8Array(view.buffer, view.byteOffset + at + 4, end - at - 4);
@@ -167,5 +181,5 @@ function decodeFrameHeader({
     throw new Lz4Error("the checksum of an LZ4 frame's header is wrong", end);
   }
   // Codes 4 to 7 stand for 64 KiB, 256 KiB, 1 MiB and 4 MiB.
-  return { flags, maxBlockSize: 1 << (8 + 2 * (blockCode >>> 4)), end: end + 1 };
+  return { flags, maxBlockSize: 1 << (8 + 2 * (blockCode >>> 4)), contentSize, end: end + 1 };
 }

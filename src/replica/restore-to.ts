@@ -1,0 +1,250 @@
+// Restores a database to any point that a replica holds, of either format: the file appears at its place whole,
+// verified and durable, or not at all.
+
+import { lstat, rename, rm, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import type { Clock } from "../base/context.ts";
+import { syncDirectory } from "../base/durable-file.ts";
+import { describe, FlysqliteError, systemCode } from "../base/errors.ts";
+import { type Connection, type Driver, SqliteError } from "../sqlite/driver.ts";
+import type { ObjectStore } from "../storage/store.ts";
+import { type DownloadOptions, Vanished } from "./downloads.ts";
+import { createImage, type Image } from "./image.ts";
+import { applyLtx } from "./ltx/apply.ts";
+import type { LtxFileInfo } from "./ltx/names.ts";
+import type { Txid } from "./ltx/txid.ts";
+import type { V03Plan } from "./v03/plan.ts";
+import { applyV03, type V03Position } from "./v03/restore.ts";
+import { SnapshotAhead } from "./v03/snapshot-ahead.ts";
+
+export type RestorePlan =
+  /** Files as planRestore() gives them. */
+  | { readonly format: "ltx"; readonly files: readonly LtxFileInfo[] }
+  | { readonly format: "v03"; readonly plan: V03Plan };
+
+/** Which state a database is in, in the words of the replica's format. */
+export type RestoredPosition =
+  | { readonly format: "ltx"; readonly txid: Txid }
+  | ({ readonly format: "v03" } & V03Position);
+
+export type RestoredDatabase = {
+  readonly position: RestoredPosition;
+  readonly pageCount: number;
+  /** Number of objects that were read. */
+  readonly fileCount: number;
+  /** Size of the database, in bytes. */
+  readonly sizeBytes: number;
+  /** Time of the last write to it, in milliseconds since the Unix epoch. */
+  readonly modifiedMs: number;
+  /** What the user should know: sentences without a full stop. */
+  readonly notes: readonly string[];
+  /** New names of files that lay beside the target and belonged to an earlier database. */
+  readonly movedAside: readonly string[];
+};
+
+/** SQLite's own check of the finished database: PRAGMA integrity_check, quick_check, or none. */
+export type Integrity = "full" | "quick" | "none";
+
+export type RestoreProgress = {
+  /** Bytes of the replica that were read, and that are to be read, compressed. */
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+};
+
+export type RestoreToOptions = {
+  readonly store: ObjectStore;
+  readonly plan: RestorePlan;
+  /** Path of the database, where no file may be yet. */
+  readonly target: string;
+  readonly driver: Driver;
+  readonly clock: Pick<Clock, "now">;
+  readonly signal: AbortSignal;
+  readonly integrity: Integrity;
+  /** Called when all is checked, before the file gets its name. */
+  readonly verified?: (restored: RestoredDatabase) => Promise<void>;
+  readonly progress?: (progress: RestoreProgress) => void;
+  /** Makes the plan anew, from a new listing, when an object of the old one is gone. */
+  readonly replan?: () => Promise<RestorePlan>;
+  readonly parallelDownloads?: number;
+  /** Most bytes that are fetched ahead. */
+  readonly bufferBytes?: number;
+};
+
+/** How often a plan is made anew. Retention runs in hours, a restore in minutes: a third time is someone's doing. */
+const MAX_NEW_PLANS = 3;
+
+/** Files that SQLite keeps beside a database. One that belongs to another database would be played back into it. */
+const SIDE_FILE_SUFFIXES = ["-wal", "-shm", "-journal"] as const;
+
+/**
+ * Restores to `target`. Verified are all checksums of both formats, that nothing is missing between the objects, the
+ * database's header, and what `integrity` says.
+ *
+ * Fails with E_REPLICA_CORRUPT, E_REPLICA_GAP, E_RESTORE_SPACE, with E_USAGE where `target` is taken, as the store
+ * does, or with the signal's reason; the directory is then as it was.
+ */
+export async function restoreTo(options: RestoreToOptions): Promise<RestoredDatabase> {
+  const { target, driver, signal, integrity, verified } = options;
+  await requireAbsent(target);
+  const temporary = join(dirname(target), `.${basename(target)}.restoring`);
+  try {
+    const built = await build(temporary, options);
+    signal.throwIfAborted();
+    if (integrity !== "none") checkDatabase(temporary, { driver, integrity });
+    const { mtimeMs } = await stat(temporary);
+    signal.throwIfAborted();
+    await using aside = await moveSideFilesAside(target, options.clock);
+    const restored = { ...built, modifiedMs: mtimeMs, movedAside: aside.paths };
+    await verified?.(restored);
+    await requireAbsent(target);
+    await rename(temporary, target);
+    aside.keep();
+    await syncDirectory(dirname(target));
+    return restored;
+  } catch (error) {
+    throw asRestoreFailure(error, target);
+  } finally {
+    await removeImage(temporary);
+  }
+}
+
+type Built = Omit<RestoredDatabase, "modifiedMs" | "movedAside">;
+
+/** Builds the database at `temporary`, by another plan where the first one fails for a reason that may pass. */
+async function build(temporary: string, options: RestoreToOptions): Promise<Built> {
+  const { replan } = options;
+  let { plan } = options;
+  for (let newPlans = 0; ; ) {
+    await removeImage(temporary);
+    try {
+      return await buildOnce(temporary, plan, options);
+    } catch (error) {
+      if (error instanceof SnapshotAhead && plan.format === "v03" && plan.plan.earlier !== undefined) {
+        plan = { format: "v03", plan: { ...plan.plan.earlier, notes: plan.plan.notes } };
+      } else if (error instanceof Vanished && replan !== undefined && newPlans < MAX_NEW_PLANS) {
+        newPlans += 1;
+        plan = await replan();
+      } else {
+        throw error;
+      }
+    }
+  }
+}
+
+async function buildOnce(
+  temporary: string,
+  plan: RestorePlan,
+  { store, signal, parallelDownloads, bufferBytes, progress }: RestoreToOptions,
+): Promise<Built> {
+  const objects = plan.format === "ltx" ? plan.files : [plan.plan.snapshot, ...plan.plan.segments];
+  const totalBytes = objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  let doneBytes = 0;
+  const onBytes = (bytes: number) => {
+    doneBytes += bytes;
+    progress?.({ doneBytes, totalBytes });
+  };
+  await using image = await createImage(temporary);
+  const downloads = { store, signal, parallelDownloads, bufferBytes, onBytes };
+  const { position, pageSize, pageCount, notes } = await apply(plan, image, downloads);
+  image.checkHeader({ pageSize, pageCount });
+  image.sync();
+  return { position, pageCount, fileCount: objects.length, sizeBytes: pageCount * pageSize, notes };
+}
+
+async function apply(plan: RestorePlan, image: Image, downloads: DownloadOptions) {
+  if (plan.format === "v03") {
+    const { position, notes, ...size } = await applyV03({ plan: plan.plan, image, ...downloads });
+    return { position: { format: "v03", ...position } as const, notes: [...plan.plan.notes, ...notes], ...size };
+  }
+  const { txid, ...size } = await applyLtx({ files: plan.files, image, ...downloads });
+  return { position: { format: "ltx", txid } as const, notes: [], ...size };
+}
+
+function checkDatabase(
+  path: string,
+  { driver, integrity }: { readonly driver: Driver; readonly integrity: Exclude<Integrity, "none"> },
+): void {
+  const pragma = integrity === "full" ? "integrity_check" : "quick_check";
+  using connection = driver.open(path, { busyTimeoutMs: 0 });
+  connection.exec("PRAGMA locking_mode=EXCLUSIVE"); // spares the -shm file
+  const findings = runCheck(connection, pragma);
+  if (findings.length === 1 && findings[0] === "ok") return;
+  throw new FlysqliteError(
+    "E_REPLICA_CORRUPT",
+    `Cannot use the restored database: SQLite's ${pragma} finds it damaged`,
+    {
+      problems: findings.slice(0, 5),
+    },
+  );
+}
+
+function runCheck(connection: Connection, pragma: string): readonly string[] {
+  try {
+    return connection.all(`PRAGMA ${pragma}`).map((row) => String(row[pragma]));
+  } catch (error) {
+    // SQLITE_CORRUPT and SQLITE_NOTADB: so damaged that the check itself can't run.
+    if (error instanceof SqliteError && [11, 26].includes(error.extendedCode & 0xff)) return [error.message];
+    throw error;
+  }
+}
+
+async function requireAbsent(target: string): Promise<void> {
+  if (!(await exists(target))) return;
+  throw new FlysqliteError("E_USAGE", `Cannot restore to "${target}": a file is there`, {
+    hint: "Name another path, or move the file out of the way",
+  });
+}
+
+/**
+ * Gives other names to files that SQLite would take for the new database's own. Unless keep() is called, they get
+ * their names back in the end.
+ */
+async function moveSideFilesAside(target: string, clock: Pick<Clock, "now">) {
+  const time = new Date(clock.now()).toISOString().replace(/[-:]/g, "").replace(/\..*/, "Z");
+  const moved: { readonly from: string; readonly to: string }[] = [];
+  let isKept = false;
+  const dispose = async () => {
+    if (isKept) return;
+    for (const { from, to } of moved) await rename(to, from);
+  };
+  try {
+    for (const suffix of SIDE_FILE_SUFFIXES) {
+      const from = `${target}${suffix}`;
+      if (!(await exists(from))) continue;
+      const to = `${from}.orphan-${time}`;
+      await rename(from, to);
+      moved.push({ from, to });
+    }
+    if (moved.length > 0) await syncDirectory(dirname(target)); // before the database has its name
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+  return {
+    paths: moved.map(({ to }) => to),
+    keep() {
+      isKept = true;
+    },
+    [Symbol.asyncDispose]: dispose,
+  };
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return false;
+    throw error;
+  }
+}
+
+async function removeImage(temporary: string): Promise<void> {
+  for (const suffix of ["", ...SIDE_FILE_SUFFIXES]) await rm(`${temporary}${suffix}`, { force: true });
+}
+
+function asRestoreFailure(error: unknown, target: string): unknown {
+  const code = systemCode(error);
+  if (code !== "ENOSPC" && code !== "EDQUOT" && code !== "EIO") return error;
+  return new FlysqliteError("E_RESTORE_SPACE", `Cannot restore to "${target}": ${describe(error)}`, { cause: error });
+}

@@ -1,0 +1,177 @@
+// A replica of Litestream 0.3, applied to a database file. Which objects, v03/plan.ts decides; the finished file is
+// checked and put in its place by restore-to.ts.
+// Source: Litestream 0.3, restore; https://sqlite.org/wal.html, checkpointing
+
+import { FlysqliteError } from "../../base/errors.ts";
+import { decodeDatabaseHeader } from "../../sqlite/header.ts";
+import type { PageSize } from "../../sqlite/page.ts";
+import { type Salts, sameSalts } from "../../sqlite/wal/format.ts";
+import { type DownloadOptions, downloadInOrder } from "../downloads.ts";
+import type { Image } from "../image.ts";
+import { PageSet } from "../page-set.ts";
+import {
+  formatPlace,
+  type Generation,
+  type V03Segment,
+  type V03Snapshot,
+  WAL_START,
+  type WalIndex,
+  type WalOffset,
+} from "./names.ts";
+import { decompressObject } from "./object.ts";
+import type { V03Plan } from "./plan.ts";
+import { proveNotAhead } from "./snapshot-ahead.ts";
+import { WalSegments } from "./wal-segments.ts";
+
+export type V03Position = {
+  readonly generation: Generation;
+  readonly index: WalIndex;
+  /** End of what was applied of the log: 0 where nothing of it was. */
+  readonly offset: WalOffset;
+};
+
+export type V03Applied = {
+  readonly position: V03Position;
+  readonly pageSize: PageSize;
+  readonly pageCount: number;
+  /** What could not be proved: sentences without a full stop. */
+  readonly notes: readonly string[];
+};
+
+/**
+ * How close before an earlier log's first salt a later log's must not be. SQLite adds one to it when it restarts the
+ * log, or takes a random number: a sound sequence lands in this range once in 2^26 restarts, an exchanged one always.
+ */
+const SALT_WINDOW = 64;
+
+/**
+ * Writes the planned state to the empty `image`: the snapshot, then the pages of each log in order. It becomes the
+ * file that SQLite's checkpoints of these logs would give, and so Litestream's, byte for byte.
+ *
+ * Fails with E_REPLICA_CORRUPT, E_REPLICA_GAP (Vanished and SnapshotAhead among them) or E_RESTORE_SPACE, or as the
+ * store does. The image is of no use then.
+ */
+export async function applyV03({
+  plan,
+  image,
+  ...options
+}: DownloadOptions & { readonly plan: V03Plan; readonly image: Image }): Promise<V03Applied> {
+  const { generation, snapshot, segments, behind } = plan;
+  const state = new State(plan, image);
+  for await (const { item, chunks } of downloadInOrder([snapshot, ...segments], options)) {
+    const pieces = decompressObject(chunks, item.key);
+    if (isSegment(item)) await state.addSegment(item, pieces);
+    else await state.addSnapshot(pieces);
+  }
+  const { pageSize, pageCount, log, written } = state.finish();
+  const position = { generation, index: log?.index ?? snapshot.index, offset: log?.end ?? WAL_START };
+  const notes =
+    log === undefined ? [] : await proveNotAhead({ snapshot, behind, log, written, pageCount, image, ...options });
+  return { position, pageSize, pageCount, notes };
+}
+
+function isSegment(object: V03Snapshot | V03Segment): object is V03Segment {
+  return "offset" in object;
+}
+
+/** The image while snapshot and logs are applied to it. */
+class State {
+  readonly #snapshot: V03Snapshot;
+  readonly #image: Image;
+  /** Unknown at first where the snapshot is empty, as that of a database whose every page is in its first log. */
+  #pageSize: PageSize | undefined;
+  /** The log that is being applied. */
+  #log: WalSegments | undefined;
+  /** Those that were applied. */
+  readonly #logs: { readonly index: WalIndex; readonly salts: Salts }[] = [];
+  /** Where the target lies in the snapshot's log: the pages that the log wrote. All others are the snapshot's. */
+  readonly #written: PageSet | undefined;
+
+  constructor({ snapshot, behind }: V03Plan, image: Image) {
+    this.#snapshot = snapshot;
+    this.#image = image;
+    this.#written = behind.length > 0 ? new PageSet() : undefined;
+  }
+
+  async addSnapshot(pieces: AsyncIterable<Uint8Array>): Promise<void> {
+    const { key } = this.#snapshot;
+    let at = 0;
+    let noSpace: unknown;
+    for await (const piece of pieces) {
+      if (at === 0) noSpace = this.#takeHeader(piece);
+      if (noSpace === undefined) this.#image.write(piece, at);
+      at += piece.byteLength;
+    }
+    if (noSpace !== undefined) throw noSpace; // now that the header with the size is known to be sound
+    if (this.#pageSize !== undefined && at % this.#pageSize !== 0) {
+      throw corrupt(key, `its ${at} bytes are no whole number of pages of ${this.#pageSize} bytes`);
+    }
+  }
+
+  async addSegment(segment: V03Segment, pieces: AsyncIterable<Uint8Array>): Promise<void> {
+    if (this.#log?.index !== segment.index) {
+      this.#endLog();
+      this.#log = new WalSegments({
+        index: segment.index,
+        pageSize: this.#pageSize,
+        onPage: (page, data) => {
+          this.#written?.add(page);
+          this.#image.writePage(page, data);
+        },
+      });
+    }
+    await this.#log?.read(segment, pieces);
+  }
+
+  finish() {
+    this.#endLog();
+    const pageSize = this.#pageSize;
+    if (pageSize === undefined) throw corrupt(this.#snapshot.key, "it is empty, and no log follows it");
+    const pageCount = this.#image.sizeBytes / pageSize;
+    return { pageSize, pageCount, log: this.#log, written: this.#written };
+  }
+
+  /** Gives the failure where the database has no room; throws where this is no database. */
+  #takeHeader(piece: Uint8Array): unknown {
+    const header = decodeDatabaseHeader(piece);
+    if (typeof header === "string") throw corrupt(this.#snapshot.key, header);
+    this.#pageSize = header.pageSize;
+    if (!header.pageCountIsCurrent) return undefined;
+    try {
+      this.#image.requireSpace(header.pageCount * header.pageSize);
+      return undefined;
+    } catch (error) {
+      return error;
+    }
+  }
+
+  /** Sets the image's size to what the log's last transaction says, as a checkpoint does when it has copied all. */
+  #endLog(): void {
+    const { header, index, commitSize } = this.#log ?? {};
+    if (header === undefined || index === undefined || commitSize === undefined) return;
+    this.#checkOrder(index, header.salts);
+    this.#pageSize = header.pageSize;
+    if (commitSize > 0) this.#image.resize(commitSize * header.pageSize);
+  }
+
+  /** Nothing else tells that whole logs were exchanged: within a log the checksums do. */
+  #checkOrder(index: WalIndex, salts: Salts): void {
+    for (const earlier of this.#logs.slice(-SALT_WINDOW)) {
+      if (sameSalts(earlier.salts, salts)) {
+        throw corrupt(describe(index), `it is the same as ${describe(earlier.index)}`);
+      }
+      const back = (earlier.salts[0] - salts[0]) >>> 0;
+      if (back < SALT_WINDOW)
+        throw corrupt(describe(index), `its salts are of a time before ${describe(earlier.index)}`);
+    }
+    this.#logs.push({ index, salts });
+  }
+}
+
+function describe(index: WalIndex): string {
+  return `log ${formatPlace({ index })}`;
+}
+
+function corrupt(what: string, problem: string): FlysqliteError {
+  return new FlysqliteError("E_REPLICA_CORRUPT", `Cannot restore "${what}": ${problem}`);
+}

@@ -1,0 +1,72 @@
+// Whether a snapshot already holds what lies behind the point in time that was asked for.
+//
+// Litestream 0.3 uploads a snapshot and the log beside it independently. A snapshot may hold changes that a segment
+// of a later time brings: then the snapshot, with the log applied up to a point in between, is of two times at once.
+// Litestream restores that without a word.
+
+import { FlysqliteError } from "../../base/errors.ts";
+import { type DownloadOptions, downloadInOrder } from "../downloads.ts";
+import type { Image } from "../image.ts";
+import type { PageSet } from "../page-set.ts";
+import { formatPlace, type V03Segment, type V03Snapshot } from "./names.ts";
+import { decompressObject } from "./object.ts";
+import type { WalSegments } from "./wal-segments.ts";
+
+/** The snapshot holds changes from behind the point asked for. An earlier snapshot, where there is one, does not. */
+export class SnapshotAhead extends FlysqliteError {
+  constructor({ key }: V03Snapshot, behind: V03Segment) {
+    super(
+      "E_REPLICA_GAP",
+      `Cannot restore: "${key}" already holds changes of "${behind.key}", which lies behind the point asked for`,
+      { hint: "Restore to a slightly later time, when that file was there" },
+    );
+  }
+}
+
+/**
+ * Reads the segments `behind` the target, of the log that was applied up to there, and throws SnapshotAhead if a page
+ * that only the snapshot gave is as one of them has it.
+ *
+ * They are no part of the state: where they can't be read, the proof is left out, and a note in the answer says so.
+ */
+export async function proveNotAhead({
+  snapshot,
+  behind,
+  log,
+  written,
+  pageCount,
+  image,
+  ...options
+}: DownloadOptions & {
+  readonly snapshot: V03Snapshot;
+  readonly behind: readonly V03Segment[];
+  readonly log: WalSegments;
+  /** Pages that the log gave. */
+  readonly written: PageSet | undefined;
+  readonly pageCount: number;
+  readonly image: Image;
+}): Promise<readonly string[]> {
+  let current = behind[0];
+  if (current === undefined || written === undefined) return [];
+  const target = formatPlace({ index: log.index, offset: log.end });
+  log.redirect((page, data) => {
+    if (page > pageCount || written.has(page)) return;
+    const found = new Uint8Array(data.byteLength);
+    const isThere = image.readPage(page, found);
+    if (isThere && current !== undefined && Buffer.compare(found, data) === 0)
+      throw new SnapshotAhead(snapshot, current);
+  });
+  try {
+    for await (const { item, chunks } of downloadInOrder(behind, { ...options, onBytes: undefined })) {
+      current = item;
+      await log.read(item, decompressObject(chunks, item.key));
+    }
+    return [];
+  } catch (error) {
+    if (error instanceof SnapshotAhead || !(error instanceof FlysqliteError)) throw error;
+    if (error.code !== "E_REPLICA_CORRUPT" && error.code !== "E_REPLICA_GAP") throw error;
+    return [
+      `"${current.key}", behind the restored ${target}, can't be read: nothing proves that "${snapshot.key}" holds none of its changes`,
+    ];
+  }
+}

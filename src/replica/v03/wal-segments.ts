@@ -1,0 +1,176 @@
+// One write-ahead log, put together from its segments: verified frame by frame, and its pages handed on.
+// Segments are fetched and decompressed elsewhere.
+// Source: https://sqlite.org/fileformat2.html#the_write_ahead_log, section 4; Litestream 0.3, replica layout
+
+import assert from "node:assert/strict";
+import { FlysqliteError } from "../../base/errors.ts";
+import { type PageNumber, type PageSize, parsePageNumber } from "../../sqlite/page.ts";
+import {
+  addChecksum,
+  decodeFrameHeader,
+  decodeWalHeader,
+  FRAME_HEADER_SIZE,
+  sameSalts,
+  WAL_HEADER_SIZE,
+  type WalChecksum,
+  type WalHeader,
+} from "../../sqlite/wal/format.ts";
+import { addOffset, formatPlace, type V03Segment, WAL_START, type WalIndex, type WalOffset } from "./names.ts";
+
+/** Takes a page of the log, in the log's order. Its data is valid only during the call. */
+export type OnPage = (page: PageNumber, data: Uint8Array) => void;
+
+/**
+ * Reads the segments of one log, in order.
+ *
+ * Each frame must have the log's salts and continue its checksum, which runs over all segments. So no frame can be
+ * missing, damaged or in another place, up to the last one that was read; SQLite itself takes a log's first damaged
+ * frame for its end, without a word. Pages come before their transaction is complete, and also those above the
+ * database's end: the caller cuts the file to `commitSize` when the log is done, as SQLite's checkpoint does.
+ *
+ * Fails with E_REPLICA_GAP where a segment doesn't begin where the one before ended, else with E_REPLICA_CORRUPT.
+ */
+export class WalSegments {
+  readonly index: WalIndex;
+  readonly #expectedPageSize: PageSize | undefined;
+  #onPage: OnPage;
+  #header: WalHeader | undefined;
+  #checksum: WalChecksum = [0, 0];
+  /** Where the next complete frame begins, or the header. */
+  #offset: WalOffset = WAL_START;
+  /** Of the segment that is being read. */
+  #key = "";
+  /** The start of a header or frame whose end has not come yet. */
+  #partial = new Uint8Array(WAL_HEADER_SIZE);
+  #partialSize = 0;
+  #commitSize = 0;
+  #endsTransaction = true;
+
+  /** `pageSize` is the database's, where it is known. */
+  constructor({
+    index,
+    pageSize,
+    onPage,
+  }: {
+    readonly index: WalIndex;
+    readonly pageSize: PageSize | undefined;
+    readonly onPage: OnPage;
+  }) {
+    this.index = index;
+    this.#expectedPageSize = pageSize;
+    this.#onPage = onPage;
+  }
+
+  /** The log's header; undefined before the first segment. */
+  get header(): WalHeader | undefined {
+    return this.#header;
+  }
+
+  /** Where the last segment ended. */
+  get end(): WalOffset {
+    return this.#offset;
+  }
+
+  /** Size of the database after the last transaction, in pages; 0 before the first. */
+  get commitSize(): number {
+    return this.#commitSize;
+  }
+
+  /** Hands the pages to come to another receiver. */
+  redirect(onPage: OnPage): void {
+    this.#onPage = onPage;
+  }
+
+  /** Reads a segment, uncompressed; it must end with a transaction. A failure of `pieces` passes through. */
+  async read(segment: V03Segment, pieces: AsyncIterable<Uint8Array>): Promise<void> {
+    assert(segment.index === this.index, "all segments are of one log");
+    if (segment.offset > this.#offset) throw this.#gap(segment);
+    this.#key = segment.key;
+    if (segment.offset < this.#offset) {
+      throw this.#corrupt(`it begins within the segment before, which ends at ${this.#place()}`);
+    }
+    for await (const piece of pieces) this.#write(piece);
+    if (this.#partialSize > 0) throw this.#corrupt(`it ends within a frame, at ${this.#place()}`);
+    if (this.#offset === segment.offset) throw this.#corrupt("it holds nothing");
+    if (!this.#endsTransaction) throw this.#corrupt(`it ends within a transaction, at ${this.#place()}`);
+  }
+
+  #write(bytes: Uint8Array): void {
+    let at = 0;
+    while (at < bytes.byteLength) {
+      const size = this.#header === undefined ? WAL_HEADER_SIZE : this.#frameSize();
+      const left = bytes.byteLength - at;
+      if (this.#partialSize === 0 && left >= size) {
+        this.#take(bytes.subarray(at, at + size));
+        at += size;
+        continue;
+      }
+      const taken = Math.min(size - this.#partialSize, left);
+      this.#partial.set(bytes.subarray(at, at + taken), this.#partialSize);
+      this.#partialSize += taken;
+      at += taken;
+      if (this.#partialSize < size) return;
+      this.#partialSize = 0;
+      this.#take(this.#partial.subarray(0, size));
+    }
+  }
+
+  #take(bytes: Uint8Array): void {
+    if (this.#header === undefined) this.#takeHeader(bytes);
+    else this.#takeFrame(bytes, this.#header);
+    this.#offset = addOffset(this.#offset, bytes.byteLength);
+  }
+
+  #takeHeader(bytes: Uint8Array): void {
+    const header = decodeWalHeader(bytes);
+    if (header === undefined) throw this.#corrupt("it does not begin with a sound header of a log");
+    const expected = this.#expectedPageSize ?? header.pageSize;
+    if (header.pageSize !== expected) {
+      throw this.#corrupt(`its pages have ${header.pageSize} bytes, the database's ${expected}`);
+    }
+    this.#header = header;
+    this.#checksum = header.checksum;
+    this.#partial = new Uint8Array(this.#frameSize());
+  }
+
+  #takeFrame(bytes: Uint8Array, { salts, bigEndian }: WalHeader): void {
+    const found = decodeFrameHeader(new DataView(bytes.buffer, bytes.byteOffset, FRAME_HEADER_SIZE), 0);
+    if (!sameSalts(found.salts, salts)) throw this.#unsound("is of another log");
+    const data = bytes.subarray(FRAME_HEADER_SIZE);
+    const checksum = addChecksum(addChecksum(this.#checksum, bytes.subarray(0, 8), bigEndian), data, bigEndian);
+    if (checksum[0] !== found.checksum[0] || checksum[1] !== found.checksum[1]) {
+      throw this.#unsound("has a wrong checksum");
+    }
+    const page = parsePageNumber(found.page);
+    if (page === undefined) throw this.#unsound(`names page ${found.page}`);
+    this.#checksum = checksum;
+    this.#endsTransaction = found.commitSize > 0;
+    if (this.#endsTransaction) this.#commitSize = found.commitSize;
+    this.#onPage(page, data);
+  }
+
+  #frameSize(): number {
+    return FRAME_HEADER_SIZE + (this.#header?.pageSize ?? 0);
+  }
+
+  #place(): string {
+    return formatPlace({ index: this.index, offset: this.#offset });
+  }
+
+  #unsound(problem: string): FlysqliteError {
+    return this.#corrupt(`the frame at ${this.#place()} ${problem}`);
+  }
+
+  #gap(segment: V03Segment): FlysqliteError {
+    const missing = `the log from ${this.#place()} to ${formatPlace(segment)} is missing`;
+    return new FlysqliteError(
+      "E_REPLICA_GAP",
+      `Cannot restore: ${missing} before "${segment.key}"; the last good position is ${this.#place()}`,
+      { hint: "Bring the missing file back, or restore to a time before it with --timestamp" },
+    );
+  }
+
+  #corrupt(problem: string): FlysqliteError {
+    return new FlysqliteError("E_REPLICA_CORRUPT", `Cannot read "${this.#key}": ${problem}`);
+  }
+}

@@ -1,0 +1,53 @@
+// An object store in memory, which a test can fill with any bytes and let fail in any way.
+
+import type { ObjectStore } from "../../src/storage/store.ts";
+
+export type MemoryObject = { readonly bytes: Uint8Array; readonly modifiedMs: number };
+
+export type MemoryStore = ObjectStore & { readonly objects: Map<string, MemoryObject> };
+
+const CHUNK_BYTES = 64 * 1024;
+
+/** `levelDirectory` is that of a store in a directory. */
+export function createMemoryStore(entries: Iterable<readonly [string, MemoryObject]> = []): MemoryStore {
+  const objects = new Map(entries);
+  return {
+    objects,
+    address: "memory:",
+    levelDirectory: (level) => `ltx/${level}`,
+    async list(prefix, { signal }) {
+      signal.throwIfAborted();
+      return [...objects]
+        .filter(([key]) => key.startsWith(prefix))
+        .map(([key, { bytes, modifiedMs }]) => ({ key, sizeBytes: bytes.byteLength, modifiedMs }))
+        .sort((a, b) => (a.key < b.key ? -1 : 1));
+    },
+    async get(key, { signal, offset = 0, lengthBytes = Number.MAX_SAFE_INTEGER }) {
+      signal.throwIfAborted();
+      const object = objects.get(key);
+      return object && inChunks(object.bytes.subarray(offset, offset + lengthBytes), signal);
+    },
+    async put(key, body, { signal, ifAbsent = false, modifiedMs = 0 }) {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of body) chunks.push(chunk.slice());
+      signal.throwIfAborted();
+      if (ifAbsent && objects.has(key)) return false;
+      objects.set(key, { bytes: new Uint8Array(Buffer.concat(chunks)), modifiedMs });
+      return true;
+    },
+    async delete(key) {
+      objects.delete(key);
+    },
+    async deleteMany(keys) {
+      for (const key of keys) objects.delete(key);
+    },
+    exactTime: async ({ modifiedMs }) => modifiedMs,
+  };
+}
+
+async function* inChunks(bytes: Uint8Array, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.byteLength; at += CHUNK_BYTES) {
+    signal.throwIfAborted();
+    yield bytes.subarray(at, at + CHUNK_BYTES);
+  }
+}

@@ -1,0 +1,121 @@
+// What the tests of replicas share: a database with a replicator in this process, and stores that fail.
+
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { At } from "../../../src/base/context.ts";
+import { systemClock, systemRandom } from "../../../src/base/system.ts";
+import { decodeLtx, type LtxSummary } from "../../../src/replica/ltx/decode.ts";
+import { createReplicator, type Replicator } from "../../../src/replica/replicator.ts";
+import { attach } from "../../../src/sqlite/attached.ts";
+import type { Driver } from "../../../src/sqlite/driver.ts";
+import { openFileStore } from "../../../src/storage/file.ts";
+import type { ObjectStore } from "../../../src/storage/store.ts";
+import { type App, startApp } from "../../support/app.ts";
+import { decideStart, judgeReplica, listFiles } from "../../support/replica.ts";
+import { temporaryDirectory } from "../../support/temporary.ts";
+import { type judge, makeDatabase } from "../../support/workload.ts";
+
+export const never = new AbortController().signal;
+
+/** A database that an app in another process writes to, and a replicator of it. */
+export async function replicated(
+  driver: Driver,
+  {
+    pageSize = 1024,
+    at = () => {},
+    wrap = (store) => store,
+    makeWith = makeDatabase,
+  }: {
+    readonly pageSize?: number;
+    readonly at?: At;
+    /** The store as the replicator sees it. */
+    readonly wrap?: (store: ObjectStore) => ObjectStore;
+    readonly makeWith?: (path: string, options: { readonly pageSize: number }) => void;
+  } = {},
+) {
+  const directory = temporaryDirectory();
+  const path = join(directory.path, "app.db");
+  makeWith(path, { pageSize });
+  const stateDirectory = join(directory.path, "state");
+  mkdirSync(stateDirectory);
+  const store = openFileStore(join(directory.path, "replica"), { random: systemRandom });
+  const app: App = await startApp(path);
+  const fullCopies: string[] = [];
+
+  async function start() {
+    const attached = attach(path, { driver, at });
+    const replicator = createReplicator({
+      attached,
+      start: await decideStart(store, { path, stateDirectory, databaseId: "one-database" }),
+      store: wrap(store),
+      stateDirectory,
+      clock: systemClock,
+      log: ({ text }) => void (text.startsWith("copied the whole") && fullCopies.push(text)),
+      at,
+    });
+    return { attached, replicator };
+  }
+
+  let running = await start();
+  return {
+    directory: directory.path,
+    path,
+    stateDirectory,
+    store,
+    app,
+    driver,
+    /** Why the whole database was copied, each time it was. */
+    fullCopies,
+    get replicator(): Replicator {
+      return running.replicator;
+    },
+    get attached() {
+      return running.attached;
+    },
+    sync: () => running.replicator.sync({ signal: never }),
+    maintain: () => running.replicator.maintain({ signal: never }),
+    /** Lets go, and starts anew. As the app has the database open, the log stays as it is. */
+    async restart(meanwhile: () => Promise<unknown> = async () => {}): Promise<void> {
+      running.attached.close();
+      await meanwhile();
+      running = await start();
+    },
+    /** What a restore of the replica gives. */
+    judge: (): Promise<ReturnType<typeof judge>> =>
+      judgeReplica({ store, driver, target: join(directory.path, "restored.db") }),
+    async [Symbol.asyncDispose]() {
+      running.attached.close();
+      await app.kill();
+      directory[Symbol.dispose]();
+    },
+  };
+}
+
+/** Numbers of the transactions at a level, as ranges: "1-1", "1-4". */
+export async function rangesAt(store: ObjectStore, level: number): Promise<readonly string[]> {
+  return (await listFiles(store)).filter((file) => file.level === level).map(({ min, max }) => `${min}-${max}`);
+}
+
+/** "1-1", "2-2" and so on: the level-0 files of a history without a hole. */
+export function chain(length: number): readonly string[] {
+  return Array.from({ length }, (_, i) => `${i + 1}-${i + 1}`);
+}
+
+export type FileContent = LtxSummary & {
+  readonly level: number;
+  readonly key: string;
+  readonly pages: readonly number[];
+};
+
+/** All LTX files of the replica, decoded and verified. */
+export async function readFiles(store: ObjectStore): Promise<readonly FileContent[]> {
+  const contents: FileContent[] = [];
+  for (const { key, level } of await listFiles(store)) {
+    const chunks = await store.get(key, { signal: never });
+    if (chunks === undefined) throw new Error(`"${key}" is gone`);
+    const pages: number[] = [];
+    const summary = await decodeLtx(chunks, key, { onPage: ({ page }) => pages.push(page) });
+    contents.push({ ...summary, level, key, pages });
+  }
+  return contents;
+}
