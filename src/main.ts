@@ -5,6 +5,7 @@
 //   migrator    the keeper's child, "@migrate": applies pending migrations, then ends
 
 import { spawn } from "node:child_process";
+import { tmpdir } from "node:os";
 import { isSea } from "node:sea";
 import { FlysqliteError, Refusal, toFlysqliteError } from "./base/errors.ts";
 import type { FromKeeper, ToKeeper } from "./base/messages.ts";
@@ -12,7 +13,7 @@ import { KEEPER_AGAIN_ROLE, KEEPER_ROLE, MIGRATOR_ROLE } from "./base/roles.ts";
 import { seaAssets } from "./base/sea.ts";
 import { systemClock, systemRandom } from "./base/system.ts";
 import { version } from "./base/version.ts";
-import { type CommandLine, parseCommandLine } from "./cli/arguments.ts";
+import { asksForJson, type CommandLine, parseCommandLine } from "./cli/arguments.ts";
 import { helpText } from "./cli/help.ts";
 import { createLog, renderFailure } from "./cli/render-event.ts";
 import type { LogFormat } from "./config/settings.ts";
@@ -20,6 +21,7 @@ import type { StepContext } from "./steps/context.ts";
 import { supervise } from "./supervisor/supervisor.ts";
 
 type Run = Extract<CommandLine, { kind: "run" }>;
+type ReplicaCommand = Extract<CommandLine, { kind: "restore" | "snapshots" | "verify" }>;
 
 /** How this program is started in another role. Run by Node, the script's path comes first. */
 const program: readonly [string, ...string[]] = isSea()
@@ -28,12 +30,15 @@ const program: readonly [string, ...string[]] = isSea()
 
 const writeLine = (line: string) => void process.stderr.write(`${line}\n`);
 
+/** How a failure is printed. The command line may say so, once it is read. */
+let failureFormat = logFormat(undefined);
+
 async function main([role, ...rest]: readonly string[]): Promise<number> {
   if (role === MIGRATOR_ROLE) return runMigrator();
   if (role === KEEPER_ROLE || role === KEEPER_AGAIN_ROLE) return runKeeper(rest, { again: role === KEEPER_AGAIN_ROLE });
 
   const words = process.argv.slice(2);
-  const commandLine = parseCommandLine(words);
+  const commandLine = await readCommandLine(words);
   switch (commandLine.kind) {
     case "help":
       process.stdout.write(helpText(version));
@@ -45,8 +50,25 @@ async function main([role, ...rest]: readonly string[]): Promise<number> {
       throw new FlysqliteError("E_USAGE", "Cannot build here: an executable can't make another one", {
         hint: "Run `npx flysqlite build` where npm is, such as in the image's build stage",
       });
+    case "restore":
+    case "snapshots":
+    case "verify":
+      return runReplicaCommand(commandLine);
     case "run":
       return commandLine.dry ? dryRun(commandLine) : runSupervisor(commandLine, words);
+  }
+}
+
+/** Reads the words; the answer to words that ask for JSON is JSON also where they can't be read. */
+async function readCommandLine(words: readonly string[]): Promise<CommandLine> {
+  try {
+    const commandLine = parseCommandLine(words);
+    if (commandLine.kind === "run") failureFormat = logFormat(commandLine);
+    return commandLine;
+  } catch (error) {
+    const { renderRefusalJson } = await import("./cli/render-plan.ts");
+    if (asksForJson(words)) process.stdout.write(renderRefusalJson(asRefusal(error).failures));
+    throw error;
   }
 }
 
@@ -66,7 +88,7 @@ function runSupervisor(run: Run, words: readonly string[]): Promise<number> {
 }
 
 async function runKeeper(words: readonly string[], { again }: { readonly again: boolean }): Promise<number> {
-  const run = parseCommandLine(words);
+  const run = await readCommandLine(words);
   if (run.kind !== "run") throw new FlysqliteError("E_INTERNAL", `the keeper was started for "${run.kind}"`);
   const stop = new AbortController();
   process.on("SIGTERM", () => stop.abort(new Error("stopped by SIGTERM")));
@@ -110,8 +132,41 @@ async function dryRun(run: Run): Promise<number> {
   } catch (error) {
     const { failures } = asRefusal(error);
     if (run.json) process.stdout.write(renderRefusalJson(failures));
-    for (const failure of failures) for (const line of renderFailure(failure, logFormat(run))) writeLine(line);
+    for (const failure of failures) for (const line of renderFailure(failure, failureFormat)) writeLine(line);
     return failures[0].exitStatus;
+  }
+}
+
+async function runReplicaCommand(words: ReplicaCommand): Promise<number> {
+  const stop = new AbortController();
+  let stopStatus = 0;
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    process.on(name, (_signal: NodeJS.Signals, number: number) => {
+      stopStatus = 128 + number;
+      stop.abort(new Error(`stopped by ${name}`));
+    });
+  }
+  const { createProgress } = await import("./cli/progress.ts");
+  const progress = createProgress(process.stderr, systemClock);
+  const print = (text: string) => void process.stdout.write(text);
+  try {
+    const context = await createContext({ flags: words.flags, command: [] }, stop.signal);
+    if (words.kind === "snapshots") {
+      const { snapshotsCommand } = await import("./commands/snapshots.ts");
+      await snapshotsCommand(words, context, print);
+    } else if (words.kind === "verify") {
+      const { verifyCommand } = await import("./commands/verify.ts");
+      await verifyCommand({ ...words, directory: tmpdir() }, context, print);
+    } else {
+      const { restoreCommand } = await import("./commands/restore.ts");
+      await restoreCommand(words, context, { log: context.log, print, progress: progress.show });
+    }
+    return 0;
+  } catch (error) {
+    if (stop.signal.aborted) return stopStatus;
+    throw error;
+  } finally {
+    progress.end();
   }
 }
 
@@ -125,8 +180,9 @@ async function runMigrator(): Promise<number> {
   });
 }
 
-async function createContext(run: Run, signal: AbortSignal): Promise<StepContext> {
+async function createContext(run: Pick<Run, "flags" | "command">, signal: AbortSignal): Promise<StepContext> {
   const { readSettings } = await import("./config/settings.ts");
+  const { createReplicaStore } = await import("./steps/replica-store.ts");
   const { addonDirectories, loadDriver } = await import("./sqlite/load-driver.ts");
   const environment = process.env;
   const settings = await readSettings({ ...run, environment, workingDirectory: process.cwd() });
@@ -142,6 +198,7 @@ async function createContext(run: Run, signal: AbortSignal): Promise<StepContext
     at: () => {},
     signal,
     program,
+    replica: createReplicaStore({ settings, environment, clock: systemClock, random: systemRandom, log }),
     sqlite: (databaseDirectory) => {
       const temporaryDirectories = addonDirectories({ tmpdir: environment["TMPDIR"], databaseDirectory });
       driver ??= loadDriver({ assets: seaAssets, temporaryDirectories, log });
@@ -151,8 +208,8 @@ async function createContext(run: Run, signal: AbortSignal): Promise<StepContext
 }
 
 /** The format as far as it is known before all settings are read; a wrong one is told by the keeper. */
-function logFormat(run: Run): LogFormat {
-  const told = run.flags.log ?? process.env["FLYSQLITE_LOG"];
+function logFormat(run: Run | undefined): LogFormat {
+  const told = run?.flags.log ?? process.env["FLYSQLITE_LOG"];
   return told === "json" || told === "quiet" || told === "debug" ? told : "text";
 }
 
@@ -167,8 +224,7 @@ main(process.argv.slice(2)).then(
   (exitStatus) => process.exit(exitStatus),
   (error: unknown) => {
     const { failures } = asRefusal(error);
-    const format = process.env["FLYSQLITE_LOG"] === "json" ? "json" : "text";
-    for (const failure of failures) for (const line of renderFailure(failure, format)) writeLine(line);
+    for (const failure of failures) for (const line of renderFailure(failure, failureFormat)) writeLine(line);
     if (failures[0].code === "E_INTERNAL" && error instanceof Error) writeLine(error.stack ?? "");
     process.exit(failures[0].exitStatus);
   },

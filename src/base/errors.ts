@@ -32,7 +32,7 @@ export const FAILURES = {
   E_REPLICA_DENIED: { exitStatus: 77, hint: "Check the replica's credentials and permissions" },
   E_REPLICA_GAP: {
     exitStatus: 65,
-    hint: "Bring the missing file back, or restore to the last good position with Litestream's `restore -txid`",
+    hint: "Bring the missing file back, or restore an earlier state with `flysqlite restore --txid` or `--timestamp`",
   },
   E_REPLICA_CORRUPT: { exitStatus: 65, hint: "Bring back a sound copy of the file named above" },
   E_RESTORE_SPACE: { exitStatus: 74, hint: "Make the volume larger, then start again" },

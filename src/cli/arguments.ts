@@ -11,12 +11,32 @@ export type CommandLine =
       readonly kind: "run";
       readonly dry: boolean;
       readonly json: boolean;
-      readonly flags: { readonly [flag in Flag]?: string };
+      readonly flags: Flags;
       /** The app's command; empty where the start script is meant. */
       readonly command: readonly string[];
     }
+  | {
+      readonly kind: "restore";
+      readonly flags: Flags;
+      readonly output: string | undefined;
+      readonly timestamp: string | undefined;
+      readonly txid: string | undefined;
+      readonly generation: string | undefined;
+      readonly index: string | undefined;
+      readonly integrity: string | undefined;
+      readonly ifReplicaExists: boolean;
+      readonly force: boolean;
+      readonly dry: boolean;
+    }
+  | { readonly kind: "snapshots"; readonly flags: Flags; readonly json: boolean; readonly all: boolean }
+  | { readonly kind: "verify"; readonly flags: Flags; readonly deep: boolean }
   /** A word that is not for this program: the package's own entry handles it. */
   | { readonly kind: "build" };
+
+type Flags = { readonly [flag in Flag]?: string };
+
+/** Settings that mean something to the commands that look at a replica. */
+const REPLICA_FLAGS = ["volume", "database", "replica", "config", "log"] as const satisfies readonly Flag[];
 
 /**
  * Reads `[run] [flags] [--] [command args…]`. The first word that is neither a flag of ours nor its value begins
@@ -25,16 +45,14 @@ export type CommandLine =
 export function parseCommandLine(words: readonly string[]): CommandLine {
   if (words[0] === "help") return { kind: "help" };
   if (words[0] === "build") return { kind: "build" };
-  const rest = words[0] === "run" ? words.slice(1) : words;
-  const { ours, command } = splitAtCommand(rest);
-  const values = parse(ours);
+  if (words[0] === "restore") return parseRestore(words.slice(1));
+  if (words[0] === "snapshots") return parseSnapshots(words.slice(1));
+  if (words[0] === "verify") return parseVerify(words.slice(1));
+  const { ours, command } = splitAtCommand(words);
+  const values = parse(ours, { strings: FLAGS, booleans: ["dry", "json", "help", "version"] });
   if (values["help"] === true) return { kind: "help" };
   if (values["version"] === true) return { kind: "version" };
-  const flags: { [flag in Flag]?: string } = {};
-  for (const flag of FLAGS) {
-    const value = values[flag];
-    if (typeof value === "string") flags[flag] = value;
-  }
+  const flags = readFlags(values);
   const json = values["json"] === true;
   const dry = values["dry"] === true;
   if (json && !dry)
@@ -45,9 +63,57 @@ export function parseCommandLine(words: readonly string[]): CommandLine {
   return { kind: "run", dry, json, flags, command };
 }
 
-const BOOLEAN_FLAGS = ["dry", "json", "help", "version"] as const;
+/** True for words that ask for JSON, whether or not the rest of them can be read. */
+export function asksForJson(words: readonly string[]): boolean {
+  return splitAtCommand(words).ours.includes("--json");
+}
 
-function splitAtCommand(words: readonly string[]): { readonly ours: string[]; readonly command: readonly string[] } {
+function parseRestore(words: readonly string[]): CommandLine {
+  const strings = [...REPLICA_FLAGS, "output", "timestamp", "txid", "generation", "index", "integrity"] as const;
+  const values = parse(words, { strings, booleans: ["if-replica-exists", "force", "dry", "help"] });
+  if (values["help"] === true) return { kind: "help" };
+  const text = (name: (typeof strings)[number]) => {
+    const value = values[name];
+    return typeof value === "string" ? value : undefined;
+  };
+  return {
+    kind: "restore",
+    flags: readFlags(values),
+    output: text("output"),
+    timestamp: text("timestamp"),
+    txid: text("txid"),
+    generation: text("generation"),
+    index: text("index"),
+    integrity: text("integrity"),
+    ifReplicaExists: values["if-replica-exists"] === true,
+    force: values["force"] === true,
+    dry: values["dry"] === true,
+  };
+}
+
+function parseSnapshots(words: readonly string[]): CommandLine {
+  const values = parse(words, { strings: REPLICA_FLAGS, booleans: ["json", "all", "help"] });
+  if (values["help"] === true) return { kind: "help" };
+  return { kind: "snapshots", flags: readFlags(values), json: values["json"] === true, all: values["all"] === true };
+}
+
+function parseVerify(words: readonly string[]): CommandLine {
+  const values = parse(words, { strings: REPLICA_FLAGS, booleans: ["deep", "help"] });
+  if (values["help"] === true) return { kind: "help" };
+  return { kind: "verify", flags: readFlags(values), deep: values["deep"] === true };
+}
+
+function readFlags(values: Values): Flags {
+  const flags: { [flag in Flag]?: string } = {};
+  for (const flag of FLAGS) {
+    const value = values[flag];
+    if (typeof value === "string") flags[flag] = value;
+  }
+  return flags;
+}
+
+function splitAtCommand(all: readonly string[]): { readonly ours: string[]; readonly command: readonly string[] } {
+  const words = all[0] === "run" ? all.slice(1) : all;
   let at = 0;
   while (at < words.length) {
     const word = words[at] ?? "";
@@ -59,13 +125,23 @@ function splitAtCommand(words: readonly string[]): { readonly ours: string[]; re
   return { ours: words.slice(0, at), command: words.slice(at) };
 }
 
-function parse(words: string[]) {
+type Values = { readonly [name: string]: unknown };
+
+/** One letter for what is typed by hand. */
+const SHORT: { readonly [name: string]: string } = { help: "h", output: "o" };
+
+function parse(
+  words: readonly string[],
+  { strings, booleans }: { readonly strings: readonly string[]; readonly booleans: readonly string[] },
+): Values {
   const options: Record<string, { type: "string" | "boolean"; short?: string }> = {};
-  for (const flag of FLAGS) options[flag] = { type: "string" };
-  for (const flag of BOOLEAN_FLAGS) options[flag] = { type: "boolean" };
-  options["help"] = { type: "boolean", short: "h" };
+  const add = (type: "string" | "boolean") => (name: string) => {
+    options[name] = SHORT[name] === undefined ? { type } : { type, short: SHORT[name] };
+  };
+  strings.forEach(add("string"));
+  booleans.forEach(add("boolean"));
   try {
-    return parseArgs({ args: words, options, strict: true, allowPositionals: false }).values;
+    return parseArgs({ args: [...words], options, strict: true, allowPositionals: false }).values;
   } catch (error) {
     throw new FlysqliteError("E_USAGE", describe(error).split(/\.(?:\s|$)/)[0] ?? "");
   }

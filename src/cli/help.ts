@@ -8,6 +8,10 @@ export function helpText(version: string): string {
 Usage
   flysqlite [run] [flags] [--] [command args...]   prepare the database, replicate it, run the app
   flysqlite run --dry [--json] [command args...]   print what a start would do, and change nothing
+  flysqlite restore [-o FILE] [--timestamp TIME | --txid ID] [--force] [--dry]
+                                                   get the database back, as it was at any point
+  flysqlite snapshots [--all] [--json]             list the points that the replica can restore to
+  flysqlite verify [--deep]                        read the whole replica, and say whether it is sound
   npx flysqlite build [--help]                     make an executable with the app's migrations in it
 
   The first word that is no flag begins the app's command. Without a command the start script of
@@ -24,6 +28,16 @@ Flags, each also as an environment variable (--volume is FLYSQLITE_VOLUME, and s
   --seed-timeout TIME    time that the seed may take (default 10m)
   --log FORMAT           text, json, quiet, or debug (default text)
   --dry, --json, --help, --version
+
+Flags of restore
+  -o, --output FILE      where to (default: the app's database on the volume)
+  --timestamp TIME       the last state before a time, such as 2026-11-24T09:30:00Z
+  --txid ID              the state after this transaction, as \`snapshots\` lists it
+  --generation ID [--index N]   of Litestream 0.3: the end of a generation, or of one of its logs
+  --integrity CHECK      SQLite's check of the result: quick (default), full, none
+  --force                move a file that is there aside, once the new one is verified
+  --if-replica-exists    an empty replica is no failure
+  --dry                  print the objects that would be read
 
 Exit status
   The app's own. 128 + n where signal n ended it. Otherwise one of these:

@@ -5,14 +5,14 @@
 import type { LineCounter, Node, YAMLMap } from "yaml";
 import { describe } from "../base/errors.ts";
 import { parseDuration } from "./duration.ts";
+import { REPLICA_KEYS_FOLLOWED, type ReplicaKeys } from "./replica-place.ts";
 import type { Sourced } from "./settings.ts";
 
 export type DatabaseEntry = {
   /** "litestream.yml:3", where the entry begins. */
   readonly source: string;
   readonly path: Sourced<string> | undefined;
-  /** Url of the replica, or a path. */
-  readonly replica: Sourced<string> | undefined;
+  readonly replica: Sourced<ReplicaKeys> | undefined;
   readonly syncInterval: Sourced<number> | undefined;
 };
 
@@ -57,7 +57,43 @@ const REPLICA_KEYS = words(`
 /** None that a line of text needs; YAML forbids them too, and no path can hold a NUL. */
 const CONTROL_CHARACTER = /(?![\t\n\r\u0085])\p{Cc}/u;
 
-const FOLLOWED = words("dbs path replica replicas url type sync-interval name");
+/** Replica keys that may also stand at the top, as defaults for all replicas. `url`, `type` and `path` may not. */
+const GLOBAL_REPLICA_KEYS = [
+  "bucket",
+  "endpoint",
+  "region",
+  "force-path-style",
+  "skip-verify",
+  "access-key-id",
+  "secret-access-key",
+] as const;
+
+type KeySet = { readonly what: string; readonly known: ReadonlySet<string>; readonly followed: ReadonlySet<string> };
+
+/** What may stand in each kind of map, and what of it has an effect. */
+const AT_TOP: KeySet = {
+  what: "litestream.yml",
+  known: GLOBAL_KEYS,
+  followed: new Set(["dbs", "sync-interval", ...GLOBAL_REPLICA_KEYS]),
+};
+const IN_DATABASE: KeySet = {
+  what: "a database in dbs",
+  known: DATABASE_KEYS,
+  followed: new Set(["path", "replica", "replicas"]),
+};
+const IN_REPLICA: KeySet = {
+  what: "a replica",
+  known: REPLICA_KEYS,
+  followed: new Set(["name", "sync-interval", ...REPLICA_KEYS_FOLLOWED]),
+};
+
+/** Without these the replica would be less protected than was meant. */
+const REFUSED_KEYS: ReadonlyMap<string, string> = new Map([
+  ["age", "encryption by age was left behind by Litestream 0.5 and is not supported"],
+  ...[...REPLICA_KEYS]
+    .filter((key) => key.startsWith("sse-"))
+    .map((key) => [key, `"${key}": encryption with a key of one's own is not supported`] as const),
+]);
 
 type Source = { readonly file: string; readonly environment: NodeJS.ProcessEnv };
 
@@ -82,27 +118,30 @@ async function parse(text: string, { file, environment }: Source): Promise<YmlRe
   const lines = new LineCounter();
   const document = parseDocument(expanded, { lineCounter: lines, uniqueKeys: true, merge: false });
   for (const { message, pos } of document.errors) {
-    problems.push(`${file}:${lines.linePos(pos[0]).line}: ${message.split("\n")[0]?.replace(/ at line .*$/, "")}`);
+    // What comes after a colon quotes the file, which may have secrets in it.
+    const what = message.split("\n")[0]?.replace(/ at line .*$|(?<=\w): .*$/, "");
+    problems.push(`${file}:${lines.linePos(pos[0]).line}: ${what}`);
   }
   if (document.errors.length > 0) return { entries: [], problems, notes };
   if (!isMap(document.contents)) return refuse(`${file}: it holds no settings`);
 
   const place = placer(file, lines);
-  const checkKeys = (map: YAMLMap, known: ReadonlySet<string>, what: string) => {
+  const checkKeys = (map: YAMLMap, { what, known, followed }: KeySet) => {
     for (const { key } of map.items) {
       const name = isScalar(key) ? String(key.value) : "";
       const at = place(key as Node);
-      if (!known.has(name)) problems.push(`${at}: "${name}" is no key of ${what}`);
-      else if (name === "age")
-        problems.push(`${at}: encryption by age was left behind by Litestream 0.5 and is not supported`);
-      else if (!FOLLOWED.has(name)) notes.push(`${at}: "${name}" is not followed by this release`);
+      const refused = REFUSED_KEYS.get(name);
+      // No key has a colon; what follows one is a value that lacks a space before it, and may be secret.
+      if (!known.has(name)) problems.push(`${at}: "${name.replace(/:.*/s, ":…")}" is no key of ${what}`);
+      else if (refused !== undefined) problems.push(`${at}: ${refused}`);
+      else if (!followed.has(name)) notes.push(`${at}: "${name}" is not followed by this release`);
     }
   };
   /** What stands at `key`: an alias is followed, one step, so that no file can grow by them. Nothing for null. */
   const value = (map: YAMLMap, key: string): Node | undefined => follow(map.get(key, true) as Node | undefined);
   const follow = (node: Node | undefined): Node | undefined => {
     const found = isAlias(node) ? node.resolve(document) : node;
-    if (isAlias(node) && found === undefined) problems.push(`${place(node)}: "*${node.source}" names no anchor`);
+    if (isAlias(node) && found === undefined) problems.push(`${place(node)}: an alias that names no anchor`);
     return isScalar(found) && found.value === null ? undefined : found;
   };
   const list = (map: YAMLMap, key: string): readonly Node[] => {
@@ -139,48 +178,39 @@ async function parse(text: string, { file, environment }: Source): Promise<YmlRe
     }
   };
 
-  checkKeys(document.contents, GLOBAL_KEYS, "litestream.yml");
+  checkKeys(document.contents, AT_TOP);
   const globalInterval = duration(document.contents, "sync-interval");
+  const readKeys = (map: YAMLMap, keys: readonly (keyof ReplicaKeys)[]): ReplicaKeys =>
+    Object.fromEntries(
+      keys.flatMap((key) => {
+        const found = scalar(map, key);
+        return found === undefined ? [] : [[key, found.value]];
+      }),
+    );
+  const globalKeys = readKeys(document.contents, GLOBAL_REPLICA_KEYS);
   const entries: DatabaseEntry[] = [];
   for (const item of list(document.contents, "dbs")) {
     const database = asMap(follow(item), "dbs");
     if (database === undefined) continue;
-    checkKeys(database, DATABASE_KEYS, "a database in dbs");
+    checkKeys(database, IN_DATABASE);
     const replicas = [
       asMap(value(database, "replica"), "replica"),
       ...list(database, "replicas").map((replica) => asMap(follow(replica), "replicas")),
     ].filter((replica) => replica !== undefined);
-    for (const replica of replicas) checkKeys(replica, REPLICA_KEYS, "a replica");
+    for (const replica of replicas) checkKeys(replica, IN_REPLICA);
     const [replica, another] = replicas;
     if (another !== undefined) problems.push(`${place(another)}: this release writes one replica, and more are named`);
     entries.push({
       source: place(database),
       path: scalar(database, "path"),
-      replica: replica && replicaUrl(replica, { scalar, problems, at: place(replica) }),
+      replica: replica && {
+        value: { ...globalKeys, ...readKeys(replica, REPLICA_KEYS_FOLLOWED) },
+        source: place(replica),
+      },
       syncInterval: (replica && duration(replica, "sync-interval")) ?? globalInterval,
     });
   }
   return { entries, problems, notes };
-}
-
-/** Where a replica's keys point to: its url, or its type and path. */
-function replicaUrl(
-  replica: YAMLMap,
-  {
-    scalar,
-    problems,
-    at,
-  }: {
-    readonly scalar: (map: YAMLMap, key: string) => Sourced<string> | undefined;
-    readonly problems: string[];
-    readonly at: string;
-  },
-): Sourced<string> | undefined {
-  const url = scalar(replica, "url");
-  if (url !== undefined) return url;
-  const type = scalar(replica, "type")?.value ?? "file";
-  if (type !== "file") problems.push(`${at}: a replica of type "${type}": this release replicates to files only`);
-  return scalar(replica, "path");
 }
 
 /**

@@ -1,12 +1,13 @@
-// What we were told, from all sources, as one value. Highest rank first: flags, FLYSQLITE_*, the environment
-// that Fly and Litestream users have, litestream.yml, defaults. Pure but for reading litestream.yml.
+// What we were told, from all sources, as one value. Highest rank first: flags, FLYSQLITE_*, litestream.yml, the
+// bucket that Fly's variables name, defaults. Pure but for reading litestream.yml.
 
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, FlysqliteError, systemCode } from "../base/errors.ts";
+import { redact } from "../base/redact.ts";
 import { parseDuration } from "./duration.ts";
 import { type DatabaseEntry, parseLitestreamYml } from "./litestream-yml.ts";
+import { parseReplicaUrl, placeFromFly, placeFromKeys, type ReplicaPlace } from "./replica-place.ts";
 
 /** A value, and where it was set: "--volume", "FLYSQLITE_VOLUME", "litestream.yml:4". */
 export type Sourced<Value> = { readonly value: Value; readonly source: string };
@@ -36,13 +37,6 @@ export type Settings = {
   readonly notes: readonly string[];
 };
 
-/** A replica in a directory. */
-export type ReplicaPlace = {
-  readonly kind: "file";
-  /** The replica's root, absolute. */
-  readonly path: string;
-};
-
 export const FLAGS = [
   "volume",
   "database",
@@ -65,8 +59,11 @@ const DEFAULT_SEED_TIMEOUT = "10m";
 /** Where litestream.yml is looked for when nothing names it. The second is Litestream's own default. */
 const YML_PLACES = ["litestream.yml", "/etc/litestream.yml"];
 
-/** Together with BUCKET_NAME these are what Fly sets for a Tigris bucket. */
-const BUCKET_COMPANIONS = ["AWS_ENDPOINT_URL_S3", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+/** Never told, also where litestream.yml puts them in a wrong place. */
+const SECRETS = [
+  ...["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"],
+  ...["LITESTREAM_SECRET_ACCESS_KEY", "LITESTREAM_SESSION_TOKEN"],
+];
 
 export type Told = {
   readonly flags: { readonly [flag in Flag]?: string | undefined };
@@ -106,7 +103,7 @@ export async function readSettings({ flags, command, environment, workingDirecto
     volume: look("volume", absolute),
     databaseUrl: look("database", nonEmpty),
     replica: findReplica({
-      told: look("replica", (text) => parseReplica(text, workingDirectory)),
+      told: look("replica", (text) => parseReplicaUrl(nonEmpty(text), { workingDirectory, environment })),
       yml,
       environment,
       problems,
@@ -122,7 +119,10 @@ export async function readSettings({ flags, command, environment, workingDirecto
   };
   if (problems.length > 0) {
     const many = problems.length === 1 ? "a setting is" : `${problems.length} settings are`;
-    throw new FlysqliteError("E_CONFIG", `Cannot start: ${many} wrong`, { problems });
+    const secrets = SECRETS.map((name) => environment[name]);
+    throw new FlysqliteError("E_CONFIG", `Cannot start: ${many} wrong`, {
+      problems: problems.map((problem) => redact(problem, secrets)),
+    });
   }
   return settings;
 }
@@ -135,26 +135,6 @@ function nonEmpty(text: string): string {
 function parseLogFormat(text: string): LogFormat {
   if (text === "text" || text === "json" || text === "quiet" || text === "debug") return text;
   throw new Error(`"${text}" is none of text, json, quiet, debug`);
-}
-
-/** Reads a replica's url. "none" says that there is none on purpose. */
-function parseReplica(text: string, workingDirectory: string): ReplicaPlace | "none" {
-  if (text === "none") return "none";
-  const scheme = /^[a-z0-9+.-]+:/i.exec(text)?.[0];
-  // Never the whole text: the url of another kind of replica may have a password in it.
-  if (scheme !== undefined && scheme !== "file:")
-    throw new Error(`a replica at "${scheme}": this release replicates to file:// only`);
-  const path = resolve(
-    workingDirectory,
-    nonEmpty(text.startsWith("file://") ? fileURLToPath(text) : text.replace(/^file:/, "")),
-  );
-  return { kind: "file", path: nonRoot(path) };
-}
-
-/** Retention deletes below a replica's root, so a whole file system is never one. */
-function nonRoot(path: string): string {
-  if (path === "/") throw new Error("a replica can't be the whole file system");
-  return path;
 }
 
 const KNOWN_VARIABLES = new Set(FLAGS.map((flag) => `FLYSQLITE_${flag.toUpperCase().replaceAll("-", "_")}`));
@@ -197,14 +177,17 @@ async function readYml(
     }
     const report = await parseLitestreamYml(text, { file, environment });
     problems.push(...report.problems);
-    return { ...fromEntries(report.entries, { workingDirectory, problems }), notes: report.notes };
+    return { ...fromEntries(report.entries, { workingDirectory, environment, problems }), notes: report.notes };
   }
   return undefined;
 }
 
 function fromEntries(
   [entry, another]: readonly DatabaseEntry[],
-  { workingDirectory, problems }: { readonly workingDirectory: string; readonly problems: string[] },
+  {
+    problems,
+    ...surroundings
+  }: { readonly workingDirectory: string; readonly environment: NodeJS.ProcessEnv; readonly problems: string[] },
 ): Omit<Yml, "notes"> {
   if (another !== undefined)
     problems.push(`${another.source}: this release replicates one database, and more are named`);
@@ -212,8 +195,7 @@ function fromEntries(
   if (entry?.replica === undefined) return { replica: undefined, syncInterval };
   const { value, source } = entry.replica;
   try {
-    const place = parseReplica(value, workingDirectory);
-    return { replica: place === "none" ? undefined : { value: place, source }, syncInterval };
+    return { replica: { value: placeFromKeys(value, surroundings), source }, syncInterval };
   } catch (error) {
     problems.push(`${source}: ${describe(error)}`);
     return { replica: undefined, syncInterval };
@@ -232,14 +214,13 @@ function findReplica({
   readonly problems: string[];
 }): Sourced<ReplicaPlace> | undefined {
   if (told !== undefined) return told.value === "none" ? undefined : { value: told.value, source: told.source };
+  // It usually takes the bucket's name from the same variables, and it knows the path.
   if (yml?.replica !== undefined) return yml.replica;
-  if (environment["BUCKET_NAME"] !== undefined) {
-    problems.push("BUCKET_NAME: this release replicates to file:// only; set FLYSQLITE_REPLICA=file:///…, or none");
-  } else if (BUCKET_COMPANIONS.every((name) => environment[name] !== undefined)) {
-    // A bucket's name that got lost would turn a lost volume into an empty production database.
-    problems.push(
-      `BUCKET_NAME: not set, while ${BUCKET_COMPANIONS.join(", ")} are; set it, or FLYSQLITE_REPLICA=none where no replica is meant`,
-    );
+  try {
+    const place = placeFromFly(environment);
+    return place && { value: place, source: "BUCKET_NAME" };
+  } catch (error) {
+    problems.push(`BUCKET_NAME: ${describe(error)}`);
+    return undefined;
   }
-  return undefined;
 }

@@ -86,7 +86,7 @@ export async function keep(
  * happen; a refused start leaves no trace.
  */
 async function lockAndPlan(bundle: AppBundle, context: StepContext): Promise<Disposable & { readonly planned: Plan }> {
-  const known = locateDatabase(bundle, context);
+  const known = locateIfPossible(bundle, context);
   const isUsed = known !== undefined && existsSync(stateDirectory(known));
   const path = isUsed ? known : (await plan(bundle, context)).facts.database.path;
   const lock = await lockDatabase(path, await context.sqlite(dirname(path)));
@@ -95,6 +95,15 @@ async function lockAndPlan(bundle: AppBundle, context: StepContext): Promise<Dis
   } catch (error) {
     lock.close();
     throw error;
+  }
+}
+
+/** Undefined where something is wrong that the plan will tell, together with all else. */
+function locateIfPossible(bundle: AppBundle, context: StepContext): string | undefined {
+  try {
+    return locateDatabase(bundle, context);
+  } catch {
+    return undefined;
   }
 }
 

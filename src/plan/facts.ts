@@ -3,6 +3,7 @@
 import type { MigrationDecision } from "../prisma/ledger.ts";
 import type { Manifest } from "../prisma/manifest.ts";
 import type { ReplicaContent } from "../replica/inspect.ts";
+import type { Txid } from "../replica/ltx/txid.ts";
 import type { ReplicationState } from "../replica/state.ts";
 
 export type DatabaseFile = {
@@ -13,6 +14,14 @@ export type DatabaseFile = {
   readonly sizeBytes: number;
   /** "-wal", "-shm", "-journal" files without a database beside them: SQLite would replay them into the next one. */
   readonly orphans: readonly string[];
+};
+
+/** Litestream's own state beside the database, `.<name>-litestream`, as far as it tells whose copy this is. */
+export type LitestreamState = {
+  /** Litestream 0.3: the generation that it was writing. */
+  readonly generation: string | undefined;
+  /** Litestream 0.5: its last transaction; 0 where there is none. */
+  readonly lastTxid: Txid;
 };
 
 /** What is at the place where the app looks for its database, when that place is not on the volume. */
@@ -51,6 +60,8 @@ export type Facts = {
   readonly replica: ({ readonly address: string; readonly source: string } & ReplicaContent) | undefined;
   /** What this volume remembers of its replication. */
   readonly state: ReplicationState | undefined;
+  /** What Litestream itself left beside the database, if it replicated here before. */
+  readonly litestream: LitestreamState | undefined;
   /** True where a new database was being made here and its seed has not succeeded yet. */
   readonly unborn: boolean;
   /** Undefined where there is no database yet. */

@@ -4,6 +4,7 @@ import { FlysqliteError, toFlysqliteError } from "../base/errors.ts";
 import type { Step } from "../base/events.ts";
 import { formatBytes } from "../base/format.ts";
 import type { Settings } from "../config/settings.ts";
+import { hasHistory } from "../replica/inspect.ts";
 import { type CopyDecision, decideCopy } from "./copy.ts";
 import type { Facts } from "./facts.ts";
 import { decidePlacement, type Placement } from "./placement.ts";
@@ -35,7 +36,7 @@ export function makePlan(facts: Facts, settings: Settings): Plan | readonly Flys
       return undefined;
     }
   };
-  const replicaHasHistory = (facts.replica?.files.length ?? 0) > 0;
+  const replicaHasHistory = facts.replica !== undefined && hasHistory(facts.replica);
   const found = decide(() => decideCopy(facts));
   const placement = decide(() => decidePlacement({ ...facts, replicaHasHistory }));
   // A file that is moved to the volume is an existing database too: nothing is created then.
@@ -98,11 +99,12 @@ function restoreLine(copy: CopyDecision, { replica, database }: Facts): PlanLine
     const size = database.state === "present" ? `, ${formatBytes(database.sizeBytes)}` : "";
     return { step: "restore", action: "nothing", reason: copy.kind === "keep" ? `${copy.why}${size}` : copy.why };
   }
-  const count = replica?.files.length ?? 0;
+  const { files = [], v03 } = replica ?? {};
+  const count = files.length + (v03?.snapshots.length ?? 0) + (v03?.segments.length ?? 0);
   return {
     step: "restore",
     action: `restore ${database.path} from ${replica?.address}`,
-    reason: `${copy.why}, the replica has ${count} files`,
+    reason: `${copy.why}, the replica has ${count} objects`,
   };
 }
 

@@ -5,6 +5,7 @@ import type { At, Clock, Random } from "../base/context.ts";
 import type { Log } from "../base/events.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Driver } from "../sqlite/driver.ts";
+import type { ReplicaStore } from "./replica-store.ts";
 
 export type StepContext = {
   readonly settings: Settings;
@@ -17,6 +18,8 @@ export type StepContext = {
   readonly signal: AbortSignal;
   /** How to start this program in another role: its file and first arguments. */
   readonly program: readonly [string, ...string[]];
+  /** The replica's store, opened at the first call; undefined where none is configured. */
+  readonly replica: (databaseFileName: string) => Promise<ReplicaStore | undefined>;
   /** SQLite, loaded at the first call. `databaseDirectory` is where its addon may be put if nowhere else. */
   readonly sqlite: (databaseDirectory: string) => Promise<Driver>;
 };

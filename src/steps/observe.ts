@@ -17,6 +17,7 @@ import {
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { describe, FlysqliteError, systemCode, toFlysqliteError } from "../base/errors.ts";
 import { debug } from "../base/events.ts";
+import { formatDuration } from "../base/format.ts";
 import type { Settings } from "../config/settings.ts";
 import type { AppUrl, DatabaseFile, Entry, Facts } from "../plan/facts.ts";
 import { resolveDatabaseUrl } from "../prisma/database-url.ts";
@@ -24,15 +25,18 @@ import type { Manifest } from "../prisma/manifest.ts";
 import { inspectReplica } from "../replica/inspect.ts";
 import { readState } from "../replica/state.ts";
 import { DATABASE_HEADER_SIZE, decodeDatabaseHeader } from "../sqlite/header.ts";
-import { openFileStore } from "../storage/file.ts";
 import type { AppBundle } from "./app-bundle.ts";
 import { findCommand } from "./command.ts";
 import type { StepContext } from "./context.ts";
+import { readLitestreamState } from "./litestream-state.ts";
 import { findPending } from "./pending.ts";
 import { SIDE_FILE_SUFFIXES, stateDirectory, unbornMark } from "./places.ts";
 
 /** Where Fly and most others mount the volume. */
 const DEFAULT_VOLUME = "/data";
+
+/** Time that looking at the replica may take, in milliseconds. A listing of 1000 keys takes about 0.1 s. */
+const REPLICA_LIMIT_MS = 60_000;
 
 /** The facts; or, where some could not be had, all the reasons. */
 export async function observe(bundle: AppBundle, context: StepContext): Promise<Facts | readonly FlysqliteError[]> {
@@ -60,7 +64,7 @@ export async function observe(bundle: AppBundle, context: StepContext): Promise<
   const url = await attempt(() => findUrl(manifest, context));
   const volume = await attempt(() => findVolume(settings));
   const place = url && volume && (await attempt(() => findDatabase(url, volume.path)));
-  const replica = await attempt(() => observeReplica(context));
+  const replica = await attempt(() => observeReplica(url?.fileName, context));
   log(debug("config", "files and replica were looked at"));
   if (!command || !url || !volume || !place || problems.length > 0) return problems;
 
@@ -68,7 +72,10 @@ export async function observe(bundle: AppBundle, context: StepContext): Promise<
   const unborn = existsSync(unbornMark(database.path));
   const ready = database.state === "present" && !unborn;
   const migrations = ready ? await attempt(() => findPending(database.path, bundle, context)) : undefined;
+  // Where scripts may have to be applied, a damaged bundle is told now, and not half way through the start.
+  if (migrations?.kind !== "up-to-date") await attempt(() => bundle.migrations());
   const state = await attempt(() => readState(stateDirectory(database.path)));
+  const litestream = await attempt(() => readLitestreamState(database.path));
   log(debug("config", "the database was looked at"));
   if (problems.length > 0) return problems;
   return {
@@ -81,19 +88,16 @@ export async function observe(bundle: AppBundle, context: StepContext): Promise<
     canLink: canWriteBelow(dirname(url.path)),
     replica,
     state,
+    litestream,
     unborn,
     migrations,
     command,
   };
 }
 
-/** Path of the database on the volume; undefined where something is wrong that observe() tells. */
-export function locateDatabase({ manifest }: AppBundle, context: StepContext): string | undefined {
-  try {
-    return findDatabase(findUrl(manifest, context), findVolume(context.settings).path).database.path;
-  } catch {
-    return undefined;
-  }
+/** Path of the database on the volume, whether there is one or not. Throws where url or volume are wrong. */
+export function locateDatabase({ manifest }: AppBundle, context: StepContext): string {
+  return findPlace(findUrl(manifest, context), findVolume(context.settings).path).path;
 }
 
 function findUrl(manifest: Manifest, { settings, environment }: StepContext): AppUrl {
@@ -138,17 +142,22 @@ function findDatabase(
   url: AppUrl,
   volume: string,
 ): { readonly database: DatabaseFile; readonly entry: Facts["entry"] } {
-  const directory = realpathAsFarAsPresent(dirname(url.path));
-  const appPath = join(directory, basename(url.path));
-  const onVolume = isBelow(appPath, volume) && basename(appPath) === url.fileName;
-  const database = lookAtDatabase(
-    onVolume ? appPath : join(isBelow(appPath, volume) ? directory : volume, url.fileName),
-  );
+  const { path, onVolume } = findPlace(url, volume);
+  const database = lookAtDatabase(path);
   if (onVolume) return { database, entry: "on the volume" };
   const entry = lookAtEntry(url.path, database);
   const mayBeMoved = url.variable === undefined && entry.kind === "file" && database.state !== "present";
   if (mayBeMoved && entry.sizeBytes > 0) requireDatabase(url.path, entry.sizeBytes);
   return { database, entry };
+}
+
+/** The database's path on the volume, and whether the app's url leads there by itself. */
+function findPlace(url: AppUrl, volume: string): { readonly path: string; readonly onVolume: boolean } {
+  const directory = realpathAsFarAsPresent(dirname(url.path));
+  const appPath = join(directory, basename(url.path));
+  const below = isBelow(appPath, volume);
+  const onVolume = below && basename(appPath) === url.fileName;
+  return { path: onVolume ? appPath : join(below ? directory : volume, url.fileName), onVolume };
 }
 
 function lookAtDatabase(path: string): DatabaseFile {
@@ -238,9 +247,29 @@ function canWriteBelow(directory: string): boolean {
   }
 }
 
-async function observeReplica({ settings, random, signal }: StepContext): Promise<Facts["replica"]> {
-  if (settings.replica === undefined) return undefined;
-  const { value, source } = settings.replica;
-  const store = openFileStore(value.path, { random });
-  return { address: store.address, source, ...(await inspectReplica(store, { signal })) };
+/** As a fact, or E_REPLICA_UNREACHABLE: a replica that answers slowly or never must not keep a start from its end. */
+async function observeReplica(fileName: string | undefined, context: StepContext): Promise<Facts["replica"]> {
+  const { clock, settings, signal } = context;
+  const place = settings.replica?.value;
+  const needsName = place?.kind === "s3" && place.pathByName;
+  if (fileName === undefined && needsName) return undefined; // which database it is for has to be told first
+  const configured = await context.replica(fileName ?? "");
+  if (configured === undefined) return undefined;
+  const { store, source } = configured;
+  const limit = new AbortController();
+  const done = new AbortController();
+  const late = () =>
+    limit.abort(
+      new FlysqliteError(
+        "E_REPLICA_UNREACHABLE",
+        `Cannot list "${store.address}": no whole answer within ${formatDuration(REPLICA_LIMIT_MS)}`,
+      ),
+    );
+  void clock.sleep(REPLICA_LIMIT_MS, { signal: done.signal }).then(late, () => {});
+  try {
+    const content = await inspectReplica(store, { signal: AbortSignal.any([signal, limit.signal]) });
+    return { address: store.address, source, ...content };
+  } finally {
+    done.abort();
+  }
 }

@@ -1,6 +1,6 @@
 // Takes hold of the database, and ships its commits from then on.
 
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import { warn } from "../base/events.ts";
 import type { Plan } from "../plan/plan.ts";
 import { createFollower, type Follower } from "../replica/follow.ts";
@@ -8,7 +8,6 @@ import { NO_TXID } from "../replica/ltx/txid.ts";
 import { createReplicator, type Replicator } from "../replica/replicator.ts";
 import type { ReplicationState } from "../replica/state.ts";
 import { attach } from "../sqlite/attached.ts";
-import { openFileStore } from "../storage/file.ts";
 import type { StepContext } from "./context.ts";
 import { stateDirectory } from "./places.ts";
 
@@ -24,12 +23,13 @@ export async function replicate(
 ): Promise<Replication | undefined> {
   const { settings, random, clock, log, at, signal, sqlite } = context;
   const { database, replica, state } = facts;
-  if (settings.replica === undefined || replica === undefined) {
+  const configured = await context.replica(basename(database.path));
+  if (configured === undefined || replica === undefined) {
     const before = state === undefined ? "" : `; it was replicated to ${state.replica} before`;
     log(warn("replicate", `no replica is configured: what the volume loses is lost${before}`));
     return undefined;
   }
-  const store = openFileStore(settings.replica.value.path, { random });
+  const { store } = configured;
   const driver = await sqlite(dirname(database.path));
   const attached = attach(database.path, { driver, at });
   const position = restored?.acked ?? (copy.kind === "keep" ? copy.position : undefined);

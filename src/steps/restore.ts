@@ -1,15 +1,17 @@
 // Puts the database on the volume where there is none: from the replica, or by making room for a new one.
 
 import assert from "node:assert/strict";
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import { makePrivateDirectory, removeDurably, writeDurably } from "../base/durable-file.ts";
-import { info } from "../base/events.ts";
+import { info, warn } from "../base/events.ts";
 import { formatBytes, formatDuration } from "../base/format.ts";
 import type { Plan } from "../plan/plan.ts";
-import { claimReplica } from "../replica/inspect.ts";
-import { type Restored, restoreLatest } from "../replica/restore.ts";
+import { chooseFormat } from "../replica/choose.ts";
+import { claimReplica, inspectReplica, type ReplicaContent } from "../replica/inspect.ts";
+import { planRestore } from "../replica/ltx/plan.ts";
+import { type RestoredDatabase, type RestorePlan, restoreTo } from "../replica/restore-to.ts";
 import { type ReplicationState, writeState } from "../replica/state.ts";
-import { openFileStore } from "../storage/file.ts";
+import { planV03 } from "../replica/v03/plan.ts";
 import type { StepContext } from "./context.ts";
 import { moveAside } from "./move-aside.ts";
 import { SIDE_FILE_SUFFIXES, stateDirectory, unbornMark } from "./places.ts";
@@ -38,30 +40,44 @@ export async function restore({ copy, facts }: Plan, context: StepContext): Prom
 async function restoreFromReplica(
   target: string,
   replica: Plan["facts"]["replica"],
-  { settings, random, clock, log, signal, sqlite }: StepContext,
+  { random, clock, log, signal, sqlite, ...context }: StepContext,
 ): Promise<ReplicationState> {
-  assert(settings.replica !== undefined && replica !== undefined, "a restore is planned from a replica");
-  const store = openFileStore(settings.replica.value.path, { random });
+  const configured = await context.replica(basename(target));
+  assert(configured !== undefined && replica !== undefined, "a restore is planned from a replica");
+  const { store } = configured;
   const startedMs = clock.monotonic();
   const driver = await sqlite(dirname(target));
   const databaseId = replica.databaseId ?? (await claimReplica(store, { databaseId: random.uuid(), signal }));
-  const stateAfter = ({ txid, pageCount, sizeBytes, modifiedMs }: Restored): ReplicationState => {
-    const position = { kind: "file", sizeBytes, modifiedMs } as const;
-    return { databaseId, replica: store.address, acked: { txid, pageCount, position }, pending: undefined };
+  const stateAfter = ({ position, pageCount, sizeBytes, modifiedMs }: RestoredDatabase): ReplicationState => {
+    const file = { kind: "file", sizeBytes, modifiedMs } as const;
+    const acked = position.format === "ltx" ? { txid: position.txid, pageCount, position: file } : undefined;
+    return { databaseId, replica: store.address, acked, pending: undefined };
   };
-  const restored = await restoreLatest({
+  const restored = await restoreTo({
     store,
-    files: replica.files,
+    plan: planLatest(replica),
     target,
     driver,
+    clock,
     signal,
+    integrity: "quick",
+    replan: async () => planLatest(await inspectReplica(store, { signal })),
     // Before the file gets its name: a database without this would be one of unknown origin at the next start.
     verified: (image) => writeState(stateDirectory(target), stateAfter(image)),
   });
-  const { fileCount, sizeBytes } = restored;
+  const { fileCount, sizeBytes, notes, movedAside } = restored;
+  for (const path of movedAside) log(warn("restore", `a file of an earlier database was moved aside, to ${path}`));
+  for (const note of notes) log(info("restore", note));
   const took = formatDuration(clock.monotonic() - startedMs);
   log(info("restore", `${store.address}: ${fileCount} files, ${formatBytes(sizeBytes)} in ${took}, verified`));
   return stateAfter(restored);
+}
+
+/** The newest state that the replica holds, in whichever of Litestream's formats that is. */
+function planLatest({ files, v03 }: ReplicaContent): RestorePlan {
+  const target = { kind: "latest" } as const;
+  const { format } = chooseFormat({ ltx: files, v03, target });
+  return format === "ltx" ? { format, files: planRestore(files, target) } : { format, plan: planV03(v03, target) };
 }
 
 /** Removes a database that no app has ever seen: its migrations or its seed had not finished. */

@@ -14,9 +14,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   sqlite: ["base"],
   prisma: ["base", "sqlite"],
   replica: ["base", "storage", "sqlite"],
-  config: ["base"],
+  config: ["base", "storage"],
   plan: ["base", "prisma", "replica", "config"],
   steps: ["base", "storage", "sqlite", "prisma", "replica", "config", "plan"],
+  commands: ["base", "storage", "sqlite", "prisma", "replica", "config", "plan", "steps"],
   keeper: ["base", "storage", "sqlite", "prisma", "replica", "config", "plan", "steps"],
   supervisor: ["base"],
   cli: ["base", "config", "plan"],
@@ -152,6 +153,16 @@ describe("imports", () => {
       .filter(({ folder }) => folder === "replica")
       .flatMap(({ imports }) => imports.filter((name) => folderOf(name) === "storage"));
     expect(new Set(stores)).toEqual(new Set(["storage/store.ts"]));
+  });
+
+  it("lead config/ to where a bucket is, and never into it", () => {
+    for (const { path, imports } of sources.filter(({ folder }) => folder === "config")) {
+      const allowed = ["storage/s3/place.ts", "storage/s3/credentials.ts"];
+      expect(
+        imports.filter((name) => folderOf(name) === "storage" && !allowed.includes(name)),
+        path,
+      ).toEqual([]);
+    }
   });
 
   it("lead from no step to another", () => {

@@ -28,7 +28,7 @@ describe("parseLitestreamYml", () => {
         {
           source: "litestream.yml:3",
           path: { value: "/data/app.db", source: "litestream.yml:3" },
-          replica: { value: "/backup/app", source: "litestream.yml:6" },
+          replica: { value: { type: "file", path: "/backup/app" }, source: "litestream.yml:5" },
           syncInterval: { value: 500, source: "litestream.yml:7" },
         },
       ],
@@ -43,7 +43,7 @@ describe("parseLitestreamYml", () => {
         {
           source: "litestream.yml:4",
           path: { value: "/data/app.db", source: "litestream.yml:4" },
-          replica: { value: "file:///backup/app", source: "litestream.yml:6" },
+          replica: { value: { url: "file:///backup/app" }, source: "litestream.yml:6" },
           syncInterval: { value: 2000, source: "litestream.yml:2" },
         },
       ],
@@ -52,10 +52,64 @@ describe("parseLitestreamYml", () => {
     });
   });
 
-  it("prefers a replica's own interval, and its url to its path", async () => {
-    const { entries } = await parse(`${V05}      path: /other\n      sync-interval: 3s\n`);
-    expect(entries[0]).toMatchObject({ replica: { value: "file:///backup/app" }, syncInterval: { value: 3000 } });
+  it("prefers a replica's own interval", async () => {
+    const { entries } = await parse(`${V05}      sync-interval: 3s\n`);
+    expect(entries[0]?.syncInterval).toEqual({ value: 3000, source: "litestream.yml:7" });
   });
+
+  it("reads every key by which a bucket can be named", async () => {
+    const keys = {
+      type: "s3",
+      url: "s3://shop/app",
+      bucket: "shop",
+      path: "app",
+      endpoint: "https://minio.example",
+      region: "eu-1",
+      "force-path-style": "true",
+      "skip-verify": "false",
+      "access-key-id": "id",
+      "secret-access-key": "secret",
+    };
+    const lines = Object.entries(keys).map(([key, text]) => `        ${key}: ${text}\n`);
+    const { entries, problems, notes } = await parse(`dbs:\n  - path: /a\n    replicas:\n      -\n${lines.join("")}`);
+    expect(entries[0]?.replica).toEqual({ value: keys, source: "litestream.yml:5" });
+    expect([problems, notes]).toEqual([[], []]);
+  });
+
+  it("takes what stands at the top for the replica's default", async () => {
+    const defaults = {
+      "access-key-id": "id",
+      "secret-access-key": "secret",
+      bucket: "shop",
+      endpoint: "https://minio.example",
+      region: "eu-1",
+      "force-path-style": "true",
+      "skip-verify": "true",
+    };
+    const top = Object.entries(defaults)
+      .map(([key, text]) => `${key}: ${text}\n`)
+      .join("");
+    const report = await parse(`${top}dbs:\n  - path: /a\n    replica: {type: s3, path: app, region: us-1}\n`);
+    expect(report.entries[0]?.replica?.value).toEqual({ ...defaults, type: "s3", path: "app", region: "us-1" });
+    expect([report.problems, report.notes]).toEqual([[], []]);
+  });
+
+  it.each(["url: s3://shop", "type: s3", "path: /backup"])(
+    "notes that %s has no effect at the top, as with Litestream",
+    async (line) => {
+      const { entries, notes } = await parse(`${line}\n${V05}`);
+      expect(entries[0]?.replica?.value).toEqual({ url: "file:///backup/app" });
+      expect(notes).toEqual([`litestream.yml:1: "${line.split(":")[0]}" is not followed by this release`]);
+    },
+  );
+
+  it.each(["sse-customer-algorithm", "sse-customer-key", "sse-customer-key-path", "sse-kms-key-id"])(
+    "refuses %s: the replica would be less protected than was meant",
+    async (key) => {
+      const { problems } = await parse(`${V05}      ${key}: x\n`);
+      expect(problems).toEqual([`litestream.yml:7: "${key}": encryption with a key of one's own is not supported`]);
+    },
+  );
 
   it.each([
     ["a database without a replica", "dbs:\n  - path: /data/app.db\n"],
@@ -103,7 +157,6 @@ dbs:
       'litestream.yml:5: "pth" is no key of a database in dbs',
       "litestream.yml:8: encryption by age was left behind by Litestream 0.5 and is not supported",
       "litestream.yml:10: this release writes one replica, and more are named",
-      'litestream.yml:7: a replica of type "s3": this release replicates to files only',
       'litestream.yml:9: sync-interval: "soon" is no duration such as 500ms, 10s or 1h30m',
     ]);
   });
@@ -145,7 +198,7 @@ dbs:
 
   it("takes a value that is no string as it is written", async () => {
     const { entries } = await parse("dbs:\n  - path: 0755\n    replica: {path: 1_0}\n");
-    expect(entries[0]).toMatchObject({ path: { value: "0755" }, replica: { value: "1_0" } });
+    expect(entries[0]).toMatchObject({ path: { value: "0755" }, replica: { value: { path: "1_0" } } });
   });
 });
 
@@ -153,7 +206,7 @@ describe("parseLitestreamYml with variables", () => {
   it("puts the environment's values in their place", async () => {
     const text = `dbs:\n  - path: $DIR/app.db\n    replica:\n      url: file://\${BACKUP}/app\n`;
     expect(await parse(text, { DIR: "/data", BACKUP: "/backup" })).toMatchObject({
-      entries: [{ path: { value: "/data/app.db" }, replica: { value: "file:///backup/app" } }],
+      entries: [{ path: { value: "/data/app.db" }, replica: { value: { url: "file:///backup/app" } } }],
       problems: [],
     });
   });
@@ -183,9 +236,9 @@ describe("parseLitestreamYml with variables", () => {
 describe("parseLitestreamYml with anchors", () => {
   it("follows an alias to a replica, a database and a value", async () => {
     const replica = "dbs:\n  - path: /a\n    replica: &r {path: /b}\n  - path: /c\n    replica: *r\n";
-    expect((await parse(replica)).entries.map((entry) => entry.replica?.value)).toEqual(["/b", "/b"]);
+    expect((await parse(replica)).entries.map((entry) => entry.replica?.value.path)).toEqual(["/b", "/b"]);
     const value = "addr: &p /b\ndbs:\n  - replica: {path: *p}\n";
-    expect((await parse(value)).entries[0]?.replica).toEqual({ value: "/b", source: "litestream.yml:1" });
+    expect((await parse(value)).entries[0]?.replica).toEqual({ value: { path: "/b" }, source: "litestream.yml:3" });
     const database = "dbs:\n  - &d {path: /a, replica: {path: /b}}\n  - *d\n";
     expect((await parse(database)).entries).toHaveLength(2);
   });
@@ -244,7 +297,9 @@ describe("parseLitestreamYml with hostile text", () => {
   });
 
   it("reads lines that end as on Windows", async () => {
-    expect((await parse(V05.replaceAll("\n", "\r\n"))).entries[0]?.replica?.value).toBe("file:///backup/app");
+    expect((await parse(V05.replaceAll("\n", "\r\n"))).entries[0]?.replica?.value).toEqual({
+      url: "file:///backup/app",
+    });
   });
 
   it("refuses keys that mean something to JavaScript, and changes no prototype", async () => {
@@ -264,5 +319,27 @@ describe("parseLitestreamYml with hostile text", () => {
     ["an alias", "addr: &a x\n*a : 1\n"],
   ])("refuses a key that is %s", async (_, text) => {
     expect((await parse(text)).problems).toHaveLength(1);
+  });
+});
+
+describe("parseLitestreamYml with secrets", () => {
+  const CANARY = "canary-Kx9/secret+key=0123456";
+
+  it.each([
+    ["without a space before it", `secret-access-key:${CANARY}\n`],
+    ["without a space before it, in braces", `dbs:\n  - replica: {path: /b, secret-access-key:${CANARY}}\n`],
+    ["after a bar", `secret-access-key: |${CANARY}\n`],
+    ["in quotes that don't end", `secret-access-key: "${CANARY}\n`],
+    ["after quotes that end", `secret-access-key: "" ${CANARY}\n`],
+    ["after a brace", `secret-access-key: }${CANARY}\n`],
+    ["after a sign that YAML keeps", `secret-access-key: @${CANARY}\n`],
+    ["after a star", `secret-access-key: *${CANARY}\n`],
+    ["as a list", `secret-access-key: [${CANARY}]\n`],
+    ["in the place of a map", `dbs:\n  - replica: ${CANARY}\n`],
+    ["in the place of all", `${CANARY}\n`],
+  ])("tells what is wrong with one that stands %s, without it", async (_, text) => {
+    const { problems } = await parse(text);
+    expect(problems).not.toEqual([]);
+    expect(problems.join("\n")).not.toMatch(/canary|Kx9|secret\+key/);
   });
 });

@@ -72,14 +72,14 @@ describe("readSettings", () => {
       environment: {
         FLYSQLITE_SEED: "",
         FLYSQLITE_SYNC_INTERVAL: "0s",
-        FLYSQLITE_REPLICA: "s3://bucket/db",
+        FLYSQLITE_REPLICA: "gs://bucket/db",
         FLYSQLITE_VOLUMES: "/data",
       },
     });
     expect(found).toEqual([
       expect.stringMatching(/^FLYSQLITE_VOLUMES: no such setting; there are FLYSQLITE_CONFIG, FLYSQLITE_DATABASE, /),
       "--volume: it is empty",
-      'FLYSQLITE_REPLICA: a replica at "s3:": this release replicates to file:// only',
+      'FLYSQLITE_REPLICA: a replica at "gs:": there are file:// and s3://',
       'FLYSQLITE_SYNC_INTERVAL: "0s" is not between 1ms and 596h',
       '--stop-timeout: "soon" is no duration such as 500ms, 10s or 1h30m',
       "FLYSQLITE_SEED: it is empty",
@@ -129,7 +129,10 @@ describe("readSettings, where several sources say something", () => {
     }
     writeFileSync(join(directory.path, "litestream.yml"), "dbs:\n  - path: /a\n    replica: {path: /found}\n");
     const workingDirectory = directory.path;
-    const replicaPath = async (told: Partial<Told>) => (await read({ ...told, workingDirectory })).replica?.value.path;
+    const replicaPath = async (told: Partial<Told>) => {
+      const replica = (await read({ ...told, workingDirectory })).replica?.value;
+      return replica?.kind === "file" ? replica.path : replica;
+    };
 
     const environment = { FLYSQLITE_CONFIG: "ours.yml", LITESTREAM_CONFIG: "theirs.yml" };
     expect(await replicaPath({ environment, flags: { config: "flag.yml" } })).toBe("/flag");
@@ -157,12 +160,12 @@ describe("readSettings, where several sources say something", () => {
     const yml = join(directory.path, "litestream.yml");
     writeFileSync(
       yml,
-      "dsb:\ndbs:\n  - path: /a\n    replica: {url: s3://bucket}\n  - path: /b\n    replica: {path: /c}\n",
+      "dsb:\ndbs:\n  - path: /a\n    replica: {url: gs://bucket}\n  - path: /b\n    replica: {path: /c}\n",
     );
     expect(await problems({ workingDirectory: directory.path, flags: { log: "xml" } })).toEqual([
       `${yml}:1: "dsb" is no key of litestream.yml`,
       `${yml}:5: this release replicates one database, and more are named`,
-      `${yml}:4: a replica at "s3:": this release replicates to file:// only`,
+      `${yml}:4: a replica at "gs:": there are file:// and s3://`,
       expect.stringContaining("--log:"),
     ]);
   });
@@ -191,14 +194,36 @@ describe("readSettings on the replica", () => {
     },
   );
 
-  it.each(["s3://bucket/db", "gs://bucket", "sftp://me:secret@host/db", "file://other-host/backup", "file:///a%2Fb"])(
-    "refuses %s, and does not repeat what may be a password",
-    async (text) => {
-      const [problem] = await problems({ flags: { replica: text } });
-      expect(problem).toMatch(/^--replica: /);
-      expect(problem).not.toContain("secret");
-    },
-  );
+  it("reads a place in a bucket, which the environment completes", async () => {
+    const environment = { AWS_ENDPOINT_URL_S3: "https://fly.storage.tigris.dev", AWS_REGION: "auto" };
+    const { replica } = await read({ flags: { replica: "s3://shop/a/b" }, environment });
+    expect(replica).toEqual({
+      value: {
+        kind: "s3",
+        place: {
+          kind: "s3",
+          bucket: "shop",
+          prefix: "a/b",
+          endpoint: "https://fly.storage.tigris.dev",
+          region: "auto",
+          pathStyle: false,
+          insecure: false,
+        },
+        credentials: undefined,
+        pathByName: false,
+      },
+      source: "--replica",
+    });
+  });
+
+  it.each([
+    ...["s3://id:secret@bucket/db", "s3://bucket/db?endpoint=http://bucket.example", "s3://bucket/db?skipVerify=true"],
+    ...["gs://bucket", "sftp://me:secret@host/db", "file://other-host/backup", "file:///a%2Fb"],
+  ])("refuses %s, and does not repeat what may be a password", async (text) => {
+    const [problem] = await problems({ flags: { replica: text } });
+    expect(problem).toMatch(/^--replica: /);
+    expect(problem).not.toContain("secret");
+  });
 
   it("has none where it is told so, whatever else says there is one", async () => {
     using directory = temporaryDirectory();
@@ -211,19 +236,92 @@ describe("readSettings on the replica", () => {
   const companions = {
     AWS_ENDPOINT_URL_S3: "https://fly.storage.tigris.dev",
     AWS_ACCESS_KEY_ID: "id",
-    AWS_SECRET_ACCESS_KEY: "secret",
+    AWS_SECRET_ACCESS_KEY: "canary-secret",
   };
 
-  it("refuses a bucket, rather than to run without a replica", async () => {
-    const expected = [expect.stringMatching(/^BUCKET_NAME: this release replicates to file:\/\/ only/)];
-    expect(await problems({ environment: { BUCKET_NAME: "shop" } })).toEqual(expected);
-    expect(await problems({ environment: { BUCKET_NAME: "shop", ...companions } })).toEqual(expected);
+  it("is the bucket that Fly's variables name, where nothing else says where", async () => {
+    const environment = { BUCKET_NAME: "shop", AWS_REGION: "auto", ...companions };
+    expect((await read({ environment })).replica).toEqual({
+      value: {
+        kind: "s3",
+        place: {
+          kind: "s3",
+          bucket: "shop",
+          prefix: ".",
+          endpoint: "https://fly.storage.tigris.dev",
+          region: "auto",
+          pathStyle: false,
+          insecure: false,
+        },
+        credentials: undefined,
+        pathByName: true,
+      },
+      source: "BUCKET_NAME",
+    });
+  });
+
+  it("follows litestream.yml into the same bucket by the path that stands there", async () => {
+    using directory = temporaryDirectory();
+    const yml = join(directory.path, "litestream.yml");
+    const lines = [
+      "dbs:",
+      "  - path: /data/dev.db",
+      "    replicas:",
+      "      - type: s3",
+      "        endpoint: $AWS_ENDPOINT_URL_S3",
+      "        bucket: $BUCKET_NAME",
+      "        path: litestream/other.db",
+      "        access-key-id: $AWS_ACCESS_KEY_ID",
+      "        secret-access-key: $AWS_SECRET_ACCESS_KEY",
+    ];
+    writeFileSync(yml, lines.join("\n"));
+    const environment = { BUCKET_NAME: "shop", ...companions };
+    const { replica, notes } = await read({ environment, workingDirectory: directory.path });
+    expect(replica).toMatchObject({
+      value: {
+        kind: "s3",
+        place: { bucket: "shop", prefix: "litestream/other.db", endpoint: "https://fly.storage.tigris.dev" },
+        credentials: { accessKeyId: "id", secretAccessKey: "canary-secret" },
+        pathByName: false,
+      },
+      source: `${yml}:4`,
+    });
+    expect(notes).toEqual([]);
+  });
+
+  it.each([
+    ["an endpoint without TLS", { AWS_ENDPOINT_URL_S3: "http://storage.example" }, "http only to this machine"],
+    ["an empty name", { BUCKET_NAME: "" }, "can't be a bucket's name"],
+    ["a region that is none", { AWS_REGION: "no region" }, "can't be a region's name"],
+  ])("refuses Fly's variables with %s", async (_, wrong, text) => {
+    const found = await problems({ environment: { BUCKET_NAME: "shop", ...companions, ...wrong } });
+    expect(found).toEqual([expect.stringContaining(`BUCKET_NAME: `)]);
+    expect(found[0]).toContain(text);
+  });
+
+  it("never tells a secret that litestream.yml puts in a wrong place", async () => {
+    using directory = temporaryDirectory();
+    const wrong = [
+      "sync-interval: $S",
+      "dbs:",
+      "  - path: /a",
+      "    replica:",
+      "      type: $S",
+      "      path: /b",
+      "      $S: x",
+    ];
+    writeFileSync(join(directory.path, "litestream.yml"), wrong.join("\n").replaceAll("$S", "$AWS_SECRET_ACCESS_KEY"));
+    const environment = { BUCKET_NAME: "shop", ...companions };
+    const found = await problems({ environment, workingDirectory: directory.path });
+    expect(found).toHaveLength(3);
+    expect(found.join("\n")).not.toContain("canary");
+    expect(found.join("\n")).toContain("***");
   });
 
   it("refuses a bucket's variables without its name, and does not print them", async () => {
     const [problem] = await problems({ environment: companions });
     expect(problem).toMatch(/^BUCKET_NAME: not set, while AWS_ENDPOINT_URL_S3, /);
-    expect(problem).not.toContain("secret;");
+    expect(problem).not.toContain("canary");
     expect(problem).toContain("FLYSQLITE_REPLICA=none");
   });
 

@@ -1,15 +1,35 @@
 import { describe, expect, it } from "vitest";
 import { type CopyFacts, decideCopy } from "../../../src/plan/copy.ts";
-import { DATABASE, emptyReplica, litestreamReplicaUpTo, position, REPLICA, remembers, replicaUpTo } from "./facts.ts";
+import { hasHistory } from "../../../src/replica/inspect.ts";
+import { toTxid } from "../../../src/replica/ltx/txid.ts";
+import { parseGeneration } from "../../../src/replica/v03/names.ts";
+import {
+  DATABASE,
+  emptyReplica,
+  litestreamReplicaUpTo,
+  position,
+  REPLICA,
+  remembers,
+  replicaUpTo,
+  v03Replica,
+} from "./facts.ts";
 
 const absent: CopyFacts = {
   database: { path: DATABASE, state: "absent" },
   replica: undefined,
   state: undefined,
+  litestream: undefined,
   unborn: false,
 };
 const empty: CopyFacts = { ...absent, database: { path: DATABASE, state: "empty" } };
 const present: CopyFacts = { ...absent, database: { path: DATABASE, state: "present" } };
+
+const GENERATION = "0123456789abcdef";
+const OTHER_GENERATION = "fedcba9876543210";
+
+/** What Litestream 0.5 or 0.3 leaves beside a database. */
+const ltxState = (last: bigint) => ({ generation: undefined, lastTxid: toTxid(last) });
+const v03State = (generation: string) => ({ generation: parseGeneration(generation), lastTxid: toTxid(0n) });
 
 const refusal = (code: string, text = "") =>
   expect.objectContaining({ code, message: expect.stringContaining(text) as string });
@@ -51,6 +71,17 @@ describe("decideCopy, where the volume has no database", () => {
 
   it("restores what Litestream wrote, which names no database", () => {
     expect(decideCopy({ ...absent, replica: litestreamReplicaUpTo(7n) }).kind).toBe("restore");
+  });
+
+  it("restores what Litestream 0.3 wrote", () => {
+    expect(decideCopy({ ...absent, replica: v03Replica(GENERATION) }).kind).toBe("restore");
+  });
+
+  it("takes a replica that no release can read for a history: it is not empty", () => {
+    const betaKey = `generations/${GENERATION}/snapshots/0000000000000000.snapshot.lz4`;
+    const replica = { ...emptyReplica, v03: { ...emptyReplica.v03, betaKey } };
+    expect(decideCopy({ ...absent, replica }).kind).toBe("restore");
+    expect(() => decideCopy({ ...present, replica })).toThrow(refusal("E_DIVERGED"));
   });
 
   it.each([
@@ -149,6 +180,44 @@ describe("decideCopy, where the volume has a database", () => {
   });
 });
 
+describe("decideCopy, where Litestream replicated the volume's database before", () => {
+  const taken = { kind: "keep", why: "it is on the volume, and Litestream replicated it before", position: undefined };
+
+  it.each([
+    ["all that its replica holds", 7n],
+    ["more than its replica holds", 9n],
+  ])("keeps it, and copies it whole, where its state has %s", (_, last) => {
+    const facts = { ...present, replica: litestreamReplicaUpTo(7n), litestream: ltxState(last) };
+    expect(decideCopy(facts)).toEqual(taken);
+  });
+
+  it("keeps it where its state has the replica's newest generation", () => {
+    const litestream = v03State(GENERATION);
+    expect(decideCopy({ ...present, replica: v03Replica(GENERATION), litestream })).toEqual(taken);
+    expect(decideCopy({ ...present, replica: v03Replica(OTHER_GENERATION, GENERATION), litestream })).toEqual(taken);
+  });
+
+  it.each([
+    ["no state", litestreamReplicaUpTo(7n), undefined],
+    ["a state that ends before its replica", litestreamReplicaUpTo(7n), ltxState(6n)],
+    ["a state of another line", litestreamReplicaUpTo(7n), v03State(GENERATION)],
+    ["no state of 0.3", v03Replica(GENERATION), undefined],
+    ["another generation", v03Replica(GENERATION), v03State(OTHER_GENERATION)],
+    ["an older generation", v03Replica(GENERATION, OTHER_GENERATION), v03State(GENERATION)],
+    ["a state of 0.5 and a replica of 0.3", v03Replica(GENERATION), ltxState(7n)],
+    ["a replica that flysqlite took over since", replicaUpTo(7n), ltxState(7n)],
+  ])("refuses where there is %s", (_, replica, litestream) => {
+    expect(() => decideCopy({ ...present, replica, litestream })).toThrow(
+      refusal("E_DIVERGED", "holds the history of another database"),
+    );
+  });
+
+  it("goes by flysqlite's own state where there is one", () => {
+    const facts = { ...present, replica: replicaUpTo(7n), litestream: ltxState(3n), state: remembers({ acked: 7n }) };
+    expect(decideCopy(facts)).toMatchObject({ kind: "keep", position: position(7n) });
+  });
+});
+
 describe("decideCopy, where a new database was never finished", () => {
   const unborn: CopyFacts = { ...present, unborn: true };
 
@@ -180,12 +249,18 @@ describe("decideCopy, where a new database was never finished", () => {
 
 describe("decideCopy, in every combination of facts", () => {
   const states = [undefined, remembers({ acked: 7n }), remembers({ pending: 8n, acked: 7n })];
-  const replicas = [undefined, emptyReplica, replicaUpTo(7n), replicaUpTo(8n), replicaUpTo(9n), replicaUpTo(7n, "x")];
+  const replicas = [
+    ...[undefined, emptyReplica, replicaUpTo(7n), replicaUpTo(8n), replicaUpTo(9n), replicaUpTo(7n, "x")],
+    ...[litestreamReplicaUpTo(7n), v03Replica(GENERATION), v03Replica(OTHER_GENERATION)],
+  ];
+  const litestreams = [undefined, ltxState(7n), v03State(GENERATION)];
   const combinations = (["absent", "empty", "present"] as const).flatMap((file) =>
     states.flatMap((state) =>
       replicas.flatMap((replica) =>
-        [true, false].map(
-          (unborn): CopyFacts => ({ database: { path: DATABASE, state: file }, state, replica, unborn }),
+        litestreams.flatMap((litestream) =>
+          [true, false].map(
+            (unborn): CopyFacts => ({ database: { path: DATABASE, state: file }, state, litestream, replica, unborn }),
+          ),
         ),
       ),
     ),
@@ -201,11 +276,11 @@ describe("decideCopy, in every combination of facts", () => {
 
   it("never begins a database beside a history, and never restores over one", () => {
     for (const { facts, kind } of decisions) {
-      const hasHistory = (facts.replica?.files.length ?? 0) > 0;
-      if (hasHistory) expect(kind, JSON.stringify(facts, replacer)).not.toBe("create");
+      const holds = facts.replica !== undefined && hasHistory(facts.replica);
+      if (holds) expect(kind, JSON.stringify(facts, replacer)).not.toBe("create");
       if (facts.database.state === "present") expect(kind).not.toBe("restore");
       if (kind === "keep") expect(facts.database.state).toBe("present");
-      if (kind === "restore") expect(hasHistory).toBe(true);
+      if (kind === "restore") expect(holds).toBe(true);
     }
   });
 

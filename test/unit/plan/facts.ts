@@ -4,6 +4,7 @@ import type { Settings } from "../../../src/config/settings.ts";
 import type { Facts } from "../../../src/plan/facts.ts";
 import { toTxid } from "../../../src/replica/ltx/txid.ts";
 import type { ReplicatedPosition, ReplicationState } from "../../../src/replica/state.ts";
+import { listV03 } from "../../../src/replica/v03/names.ts";
 
 export const DATABASE = "/data/app.db";
 export const REPLICA = "file:///backup/app";
@@ -29,6 +30,7 @@ export const firstStart: Facts = {
   canLink: true,
   replica: undefined,
   state: undefined,
+  litestream: undefined,
   unborn: false,
   migrations: undefined,
   command: { file: "/usr/bin/node", arguments: ["server.js"], source: "the command line" },
@@ -60,6 +62,7 @@ export const emptyReplica: NonNullable<Facts["replica"]> = {
   address: REPLICA,
   source: "--replica",
   files: [],
+  v03: { snapshots: [], segments: [], betaKey: undefined },
   databaseId: undefined,
   lastTxid: toTxid(0n),
 };
@@ -78,6 +81,16 @@ export function position(txid: bigint): ReplicatedPosition {
 /** A replica that Litestream wrote: it names no database. */
 export function litestreamReplicaUpTo(last: bigint): NonNullable<Facts["replica"]> {
   return { ...replicaUpTo(last), databaseId: undefined };
+}
+
+/** A replica that Litestream 0.3 wrote: its generations, oldest first. */
+export function v03Replica(...generations: readonly string[]): NonNullable<Facts["replica"]> {
+  const objects = generations.map((generation, at) => ({
+    key: `generations/${generation}/snapshots/00000000.snapshot.lz4`,
+    sizeBytes: 100,
+    modifiedMs: at,
+  }));
+  return { ...emptyReplica, v03: listV03(objects) };
 }
 
 /** What a volume remembers of the replica of database "mine". */

@@ -66,7 +66,7 @@ describe("makePlan", () => {
   it("restores, migrates what is lacking, and does not seed", () => {
     const plan = planned({ ...firstStart, replica: replicaUpTo(7n) });
     expect(line(plan, "restore")).toBe(
-      `restore ${DATABASE} from ${REPLICA}, because the volume has no database, the replica has 1 files`,
+      `restore ${DATABASE} from ${REPLICA}, because the volume has no database, the replica has 1 objects`,
     );
     expect(line(plan, "migrate")).toBe("apply what the restored database lacks, because 2 in the executable");
     expect(line(plan, "seed")).toBe("nothing, because the database is restored, not created");

@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { once } from "node:events";
 import {
   appendFileSync,
   chmodSync,
@@ -13,10 +14,13 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
+import type { Clock } from "../../../src/base/context.ts";
 import type { FlysqliteError } from "../../../src/base/errors.ts";
 import { systemClock, systemRandom } from "../../../src/base/system.ts";
+import { parseReplicaUrl, placeFromFly } from "../../../src/config/replica-place.ts";
 import type { Settings } from "../../../src/config/settings.ts";
 import type { Facts } from "../../../src/plan/facts.ts";
 import type { Manifest } from "../../../src/prisma/manifest.ts";
@@ -24,6 +28,7 @@ import { loadDriver } from "../../../src/sqlite/load-driver.ts";
 import type { StepContext } from "../../../src/steps/context.ts";
 import { observe } from "../../../src/steps/observe.ts";
 import { stateDirectory, unbornMark } from "../../../src/steps/places.ts";
+import { createReplicaStore } from "../../../src/steps/replica-store.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 import { firstStart, settings as usual } from "../plan/facts.ts";
 
@@ -45,24 +50,27 @@ function world() {
       readonly manifest?: Partial<Manifest>;
       readonly environment?: NodeJS.ProcessEnv;
       readonly signal?: AbortSignal;
+      readonly clock?: Clock;
     } = {},
   ) => {
+    const settings: Settings = {
+      ...usual,
+      appDirectory: app,
+      volume: { value: volume, source: "--volume" },
+      command: ["sh"],
+      ...told.settings,
+    };
+    const environment = { PATH: "/usr/bin:/bin", ...told.environment };
+    const world = { clock: told.clock ?? systemClock, random: systemRandom, log: () => {} };
     const context: StepContext = {
-      settings: {
-        ...usual,
-        appDirectory: app,
-        volume: { value: volume, source: "--volume" },
-        command: ["sh"],
-        ...told.settings,
-      },
-      environment: { PATH: "/usr/bin:/bin", ...told.environment },
+      ...world,
+      settings,
+      environment,
       assets,
-      clock: systemClock,
-      random: systemRandom,
-      log: () => {},
       at: () => {},
       signal: told.signal ?? new AbortController().signal,
       program: ["false"],
+      replica: createReplicaStore({ ...world, settings, environment }),
       sqlite: () => driver,
     };
     const manifest: Manifest = { ...firstStart.manifest, migrations: [], ...told.manifest };
@@ -113,6 +121,7 @@ describe("observe", () => {
       canLink: true,
       replica: undefined,
       state: undefined,
+      litestream: undefined,
       unborn: false,
       migrations: undefined,
       command: { file: expect.stringMatching(/\/sh$/), arguments: [], source: "the command line" },
@@ -153,6 +162,25 @@ describe("observe", () => {
     ]);
   });
 
+  it("tells what is wrong with a replica also where it can't tell which database is meant", async () => {
+    const { problems, root } = world();
+    const manifest = { database: { variable: "DATABASE_URL", baseDirectory: "." } };
+    const file = { value: { kind: "file" as const, path: join(root, "not/mounted") }, source: "--replica" };
+    expect(await problems({ manifest, settings: { replica: file } })).toEqual([
+      refusal("E_CONFIG", "DATABASE_URL"),
+      refusal("E_REPLICA_UNREACHABLE", "not/mounted"),
+    ]);
+  });
+
+  it("does not look for a replica whose path follows from a database that it can't tell", async () => {
+    const { problems } = world();
+    const value = placeFromFly({ BUCKET_NAME: "shop", AWS_ENDPOINT_URL_S3: "http://127.0.0.1:9" });
+    if (value === undefined) throw new Error("it names no bucket");
+    const manifest = { database: { variable: "DATABASE_URL", baseDirectory: "." } };
+    const settings = { replica: { value, source: "BUCKET_NAME" } };
+    expect(await problems({ manifest, settings })).toEqual([refusal("E_CONFIG", "DATABASE_URL")]);
+  });
+
   it("never takes an unreachable replica for an empty one", async () => {
     const { problems, facts, root } = world();
     const replica = (path: string) => ({
@@ -160,6 +188,25 @@ describe("observe", () => {
     });
     expect(await problems(replica("not/mounted"))).toEqual([refusal("E_REPLICA_UNREACHABLE", "not/mounted")]);
     expect((await facts(replica("empty"))).replica).toMatchObject({ files: [], databaseId: undefined });
+  });
+
+  it("waits for a replica that never answers no longer than its time, and does not take it for an empty one", async () => {
+    const { problems } = world();
+    await using silent = createServer((socket) => socket.on("error", () => {}).resume());
+    await once(silent.listen(0, "127.0.0.1"), "listening");
+    const { port } = silent.address() as AddressInfo;
+    const value = parseReplicaUrl(`s3://shop/db?endpoint=http://127.0.0.1:${port}`, {
+      workingDirectory: "/",
+      environment: {},
+    });
+    if (value === "none") throw new Error("it names no bucket");
+    const sleep: Clock["sleep"] = (ms, options) => systemClock.sleep(ms === 60_000 ? 20 : ms, options);
+    const found = await problems({
+      settings: { replica: { value, source: "--replica" } },
+      environment: { AWS_ACCESS_KEY_ID: "id", AWS_SECRET_ACCESS_KEY: "secret" },
+      clock: { ...systemClock, sleep },
+    });
+    expect(found).toEqual([refusal("E_REPLICA_UNREACHABLE", "no whole answer within")]);
   });
 
   it("ends with the reason where it is told to stop", async () => {

@@ -30,7 +30,7 @@ function world() {
   cpSync(FIXTURE, replica, { recursive: true });
   const store = openFileStore(replica, { random: systemRandom });
   const context: StepContext = {
-    settings: { ...settings, replica: { value: { kind: "file", path: replica }, source: "--replica" } },
+    settings,
     environment: {},
     assets,
     clock: systemClock,
@@ -39,6 +39,7 @@ function world() {
     at: () => {},
     signal,
     program: ["false"],
+    replica: async () => ({ store, source: "--replica" }),
     sqlite: () => driver,
   };
   const look = async (withReplica: boolean): Promise<Facts> => {
