@@ -543,7 +543,7 @@ describe("snapshot", () => {
     expect(attached.walState().checkpointed).toBe(attached.walState().frames);
   });
 
-  it("waits for a writer's lock, and leaves nothing open where it can't have it", async () => {
+  it("does not wait for a writer that holds the lock, and leaves nothing open", async () => {
     await using held = await hold(
       // Instead of the time that the lock is waited for, the answer at once.
       { ...driver, open: (path, options) => driver.open(path, { ...options, busyTimeoutMs: 1 }) },
@@ -551,7 +551,7 @@ describe("snapshot", () => {
     const { app, attached, copy } = held;
     await app.commit(3);
     await app.exec("BEGIN IMMEDIATE");
-    expect(() => attached.snapshot()).toThrow("locked");
+    attached.snapshot()[Symbol.dispose]();
     await app.exec("COMMIT");
     await app.commit(3);
     copy.begin();
