@@ -124,6 +124,15 @@ async function listBelow(
   return objects.sort((a, b) => (a.key < b.key ? -1 : 1));
 }
 
+async function statIfThere(path: string): Promise<BigIntStats | undefined> {
+  try {
+    return await stat(path, { bigint: true });
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
 /** Undefined for what was deleted since its directory was read; a link that leads nowhere is an error. */
 async function statUnlessGone(path: string): Promise<BigIntStats | undefined> {
   try {
@@ -228,7 +237,8 @@ async function replaceVersion({
   readonly version: string;
 }): Promise<boolean> {
   const claim = `${target}.${version}${TEMPORARY}`; // only writers who mean the same version are in each other's way
-  const [claimed, own] = [await statUnlessGone(claim), await stat(temporary, { bigint: true })];
+  const own = await stat(temporary, { bigint: true });
+  const claimed = await statIfThere(claim);
   // Both by the file system's clock.
   if (claimed !== undefined && own.ctimeMs - claimed.ctimeMs > CLAIM_MS) await rm(claim, { force: true });
   try {
@@ -238,7 +248,7 @@ async function replaceVersion({
     throw error;
   }
   try {
-    const found = await statUnlessGone(target);
+    const found = await statIfThere(target);
     if (found === undefined || versionOf(found) !== version) return false;
     await rename(temporary, target);
     return true;

@@ -13,7 +13,7 @@ import type { Credentials, CredentialsProvider } from "./credentials.ts";
 import { type HttpAnswer, type OpenAnswer, openExchange } from "./exchange.ts";
 import { failureOfAnswer, failureOfConnection, S3Failure, toReplicaError } from "./failure.ts";
 import type { Limits } from "./limits.ts";
-import type { S3Place } from "./place.ts";
+import { requestAddress, type S3Place } from "./place.ts";
 import { type Provider, providerOf } from "./providers.ts";
 import { createSigner, encodePath, type Query } from "./sign.ts";
 
@@ -68,7 +68,7 @@ export function createClient({ place, clock, random, credentials, agent, limits,
   let skewMs = 0;
 
   async function send(request: S3Request, options: { readonly signal: AbortSignal; readonly held: Credentials }) {
-    const { origin, host, root } = address(place, region);
+    const { origin, host, root } = requestAddress(place, region);
     const { method, key = "", query = [], headers = {}, body } = request;
     const signed = sign(
       { method, path: `${root}${encodePath(key)}`, query, body, headers: { ...provider.headers, ...headers, host } },
@@ -127,8 +127,8 @@ export function createClient({ place, clock, random, credentials, agent, limits,
     return Math.max(asked, cap / 2) + (cap / 2) * random.unit();
   }
 
-  const failed = (what: string, failure: S3Failure, tries = 1) =>
-    toReplicaError(what, failure, { bucket: place.bucket, tries });
+  const failed = (what: string, failure: S3Failure, tries = 1, keyId?: string) =>
+    toReplicaError(what, failure, { bucket: place.bucket, tries, keyId });
 
   return {
     provider,
@@ -148,7 +148,9 @@ export function createClient({ place, clock, random, credentials, agent, limits,
           tries -= 1;
           continue;
         }
-        if (!outcome.retryable || tries >= limits.attempts) throw failed(what, withoutSecrets(outcome, held), tries);
+        if (!outcome.retryable || tries >= limits.attempts) {
+          throw failed(what, withoutSecrets(outcome, held), tries, held.accessKeyId);
+        }
         const ms = pauseMs(outcome, tries);
         const cause = withoutSecrets(outcome, held).message;
         log?.(debug("replicate", `${what}: ${cause}; try ${tries + 1} of ${limits.attempts} in ${formatDuration(ms)}`));
@@ -169,13 +171,4 @@ export async function wholeAnswer(answer: OpenAnswer): Promise<HttpAnswer> {
 function withoutSecrets(failure: S3Failure, { secretAccessKey, sessionToken }: Credentials): S3Failure {
   failure.message = redact(failure.message, [secretAccessKey, sessionToken]);
   return failure;
-}
-
-/** Where requests for a bucket go: origin, Host header, and the path before the key. */
-function address({ endpoint, bucket, pathStyle }: S3Place, region: string) {
-  const domain = region.startsWith("cn-") ? "amazonaws.com.cn" : "amazonaws.com";
-  const url = new URL(endpoint ?? `https://s3.${region}.${domain}`);
-  if (pathStyle) return { origin: url.origin, host: url.host, root: `/${bucket}/` };
-  const host = `${bucket}.${url.host}`;
-  return { origin: `${url.protocol}//${host}`, host, root: "/" };
 }

@@ -1,8 +1,8 @@
 // DeleteObject and DeleteObjects.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 
-import { createHash } from "node:crypto";
 import { type S3Client, wholeAnswer } from "./client.ts";
+import { md5, md5Header } from "./etag.ts";
 import type { HttpAnswer } from "./exchange.ts";
 import { badAnswer, failureInBody, S3Failure } from "./failure.ts";
 import { MAX_DELETED } from "./limits.ts";
@@ -46,7 +46,7 @@ function deleteBatch(
       query: [["delete", ""]],
       headers: {
         "content-type": "application/xml",
-        "content-md5": createHash("md5").update(body).digest("base64"),
+        ...md5Header(md5(body), client.provider),
       },
       body,
     },

@@ -3,6 +3,7 @@
 
 import { createHash } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
+import type { Provider } from "./providers.ts";
 
 /** An ETag without its quotes and without the mark that proxies put before it; undefined for none. */
 export function plainTag(text: string | undefined): string | undefined {
@@ -24,12 +25,17 @@ export function md5OfAnswer(headers: IncomingHttpHeaders): string | undefined {
   return tag !== undefined && /^[0-9a-f]{32}$/i.test(tag) ? tag.toLowerCase() : undefined;
 }
 
-export function md5(bytes: Uint8Array): string {
-  return createHash("md5").update(bytes).digest("hex");
+export function md5(bytes: Uint8Array): Buffer {
+  return createHash("md5").update(bytes).digest();
+}
+
+/** The digest as a header. A bucket with a lock that keeps objects for a time takes nothing without one. */
+export function md5Header(digest: Buffer, { contentMd5 }: Provider): Readonly<Record<string, string>> {
+  return contentMd5 ? { "content-md5": digest.toString("base64") } : {};
 }
 
 /** The ETag of an object made of parts; undefined where the parts' ETags are no MD5s. */
 export function tagOfParts(tags: readonly string[]): string | undefined {
   if (!tags.every((tag) => /^[0-9a-f]{32}$/i.test(tag))) return undefined;
-  return `${md5(Buffer.from(tags.join(""), "hex"))}-${tags.length}`;
+  return `${md5(Buffer.from(tags.join(""), "hex")).toString("hex")}-${tags.length}`;
 }

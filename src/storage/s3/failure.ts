@@ -3,6 +3,7 @@
 
 import type { IncomingHttpHeaders } from "node:http";
 import { describe, FlysqliteError, systemCode } from "../../base/errors.ts";
+import { lastFour } from "../../base/redact.ts";
 import type { HttpAnswer } from "./exchange.ts";
 import { childText, type Element, parseXml } from "./xml.ts";
 
@@ -130,7 +131,11 @@ export function failureOfConnection(error: unknown): S3Failure {
 export function toReplicaError(
   what: string,
   failure: S3Failure,
-  { bucket, tries = 1 }: { readonly bucket: string; readonly tries?: number },
+  {
+    bucket,
+    keyId,
+    tries = 1,
+  }: { readonly bucket: string; readonly keyId?: string | undefined; readonly tries?: number },
 ): FlysqliteError {
   const after = tries > 1 ? `, after ${tries} tries` : "";
   if (failure.code === "NoSuchBucket") {
@@ -151,9 +156,10 @@ export function toReplicaError(
     );
   }
   const denied = failure.status === 401 || failure.status === 403 || DENIALS.has(failure.code);
+  const key = denied && keyId !== undefined ? `, with the key ${lastFour(keyId)}` : "";
   return new FlysqliteError(
     denied ? "E_REPLICA_DENIED" : "E_REPLICA_UNREACHABLE",
-    `${what}: ${failure.message}${after}`,
+    `${what}: ${failure.message}${key}${after}`,
     { cause: failure, ...(denied ? {} : { hint: "Check the bucket's endpoint and that it can be reached" }) },
   );
 }

@@ -6,11 +6,11 @@
 import { FlysqliteError } from "../../base/errors.ts";
 import type { Body } from "./body.ts";
 import { type S3Client, wholeAnswer } from "./client.ts";
-import { plainTag, quotedTag, tagOfParts } from "./etag.ts";
+import { md5, md5Header, plainTag, quotedTag, tagOfParts } from "./etag.ts";
 import type { HttpAnswer } from "./exchange.ts";
 import { badAnswer, failureInBody } from "./failure.ts";
 import { MAX_PARTS } from "./limits.ts";
-import { checkStored, refusal, type Target } from "./put.ts";
+import { checkStored, refusal, type Target } from "./target.ts";
 import { childText, type Element, escapeXml, parseXml } from "./xml.ts";
 
 type Part = { readonly number: number; readonly tag: string; readonly sizeBytes: number };
@@ -118,14 +118,15 @@ function putPart(
   { key, what, signal }: Target,
 ): Promise<Part> {
   const query = [["partNumber", String(number)] as const, ["uploadId", uploadId] as const];
+  const digest = md5(bytes);
   return client.call(
-    { method: "PUT", key, query, body: bytes },
+    { method: "PUT", key, query, body: bytes, headers: md5Header(digest, client.provider) },
     {
       what: `${what}, part ${number}`,
       signal,
       read: async (answer) => ({
         number,
-        tag: checkStored(await wholeAnswer(answer), bytes),
+        tag: checkStored(await wholeAnswer(answer), digest),
         sizeBytes: bytes.byteLength,
       }),
     },

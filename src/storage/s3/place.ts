@@ -111,6 +111,23 @@ export function isProtected({ endpoint, insecure }: S3Place): boolean {
   return insecure || endpoint === undefined || endpoint.startsWith("https:") || isLoopback(new URL(endpoint).hostname);
 }
 
+export type RequestAddress = {
+  readonly origin: string;
+  /** For the Host header. */
+  readonly host: string;
+  /** What stands before the key in a request's path. */
+  readonly root: string;
+};
+
+/** Where the requests for a bucket go. `region` matters for AWS, which has a host for each. */
+export function requestAddress({ endpoint, bucket, pathStyle }: S3Place, region: string): RequestAddress {
+  const domain = region.startsWith("cn-") ? "amazonaws.com.cn" : "amazonaws.com";
+  const url = new URL(endpoint ?? `https://s3.${region}.${domain}`);
+  if (pathStyle) return { origin: url.origin, host: url.host, root: `/${bucket}/` };
+  const host = `${bucket}.${url.host}`;
+  return { origin: `${url.protocol}//${host}`, host, root: "/" };
+}
+
 /** Splits by hand: `new URL()` would take "." and ".." out of the path before they can be cleaned as Go does. */
 function splitUrl(text: string): { readonly host: string; readonly path: string; readonly query: URLSearchParams } {
   const found = /^s3:\/\/([^/?#]*)([^?#]*)(?:\?([^#]*))?$/i.exec(text);

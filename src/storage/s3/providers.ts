@@ -10,9 +10,11 @@ export type Provider = {
   readonly concurrency: number;
   /** All parts of an object but the last must have one size. */
   readonly equalParts: boolean;
+  /** Whether Content-MD5 is sent, beside the signed SHA-256. */
+  readonly contentMd5: boolean;
 };
 
-const AWS: Provider = { pathStyle: false, headers: {}, concurrency: 3, equalParts: false };
+const AWS: Provider = { pathStyle: false, headers: {}, concurrency: 3, equalParts: false, contentMd5: true };
 
 /** A service that we know nothing about. Path style needs no wildcard in its DNS and certificate. */
 const OTHER: Provider = { ...AWS, pathStyle: true };
@@ -20,8 +22,11 @@ const OTHER: Provider = { ...AWS, pathStyle: true };
 const KNOWN: readonly (readonly [RegExp, Provider])[] = [
   [/(^|\.)amazonaws\.com(\.cn)?$/, AWS],
   // Reads may come from a cache of another region without the header. Buckets made since February 2025 answer
-  // by host only (https://www.tigrisdata.com/blog/virtual-hosted-urls/), older ones by both.
-  [/^(fly\.storage\.tigris\.dev|t3\.storage\.dev)$/, { ...AWS, headers: { "x-tigris-consistent": "true" } }],
+  // by host only (https://www.tigrisdata.com/blog/virtual-hosted-urls/), older ones by both. Litestream sends it no MD5.
+  [
+    /^(fly\.storage\.tigris\.dev|t3\.storage\.dev)$/,
+    { ...AWS, headers: { "x-tigris-consistent": "true" }, contentMd5: false },
+  ],
   [/\.r2\.cloudflarestorage\.com$/, { ...OTHER, concurrency: 2, equalParts: true }],
 ];
 

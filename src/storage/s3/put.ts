@@ -9,22 +9,10 @@ import assert from "node:assert/strict";
 import type { PutOptions } from "../store.ts";
 import { openBody } from "./body.ts";
 import { type S3Client, wholeAnswer } from "./client.ts";
-import { md5, md5OfAnswer, plainTag, quotedTag } from "./etag.ts";
-import type { HttpAnswer } from "./exchange.ts";
-import { badAnswer, type S3Failure } from "./failure.ts";
+import { md5, md5Header, quotedTag } from "./etag.ts";
 import { putParts } from "./multipart.ts";
+import { checkStored, refusal, type Target, TIME_HEADER } from "./target.ts";
 import { formatTime } from "./time.ts";
-
-export type Target = {
-  /** Whole key. */
-  readonly key: string;
-  readonly what: string;
-  readonly signal: AbortSignal;
-  /** If-None-Match or If-Match. */
-  readonly condition: Readonly<Record<string, string>>;
-  /** Content type and metadata. */
-  readonly description: Readonly<Record<string, string>>;
-};
 
 /** True when stored, false where the condition does not hold. */
 export async function putObject(
@@ -60,35 +48,21 @@ export async function putObject(
   return await putParts(client, { first, body }, target);
 }
 
-/** Where Litestream 0.5 keeps the time of an LTX file's transactions. */
-export const TIME_HEADER = "x-amz-meta-litestream-timestamp";
-
-/** What a conditional write answers where the condition does not hold; undefined for all else. */
-export function refusal({ status, code }: S3Failure, { condition }: Target): false | undefined {
-  const conditional = Object.keys(condition).length > 0;
-  if (conditional && (status === 412 || code === "PreconditionFailed")) return false;
-  // The version to replace is gone, and with it the whole object.
-  return "if-match" in condition && status === 404 && code === "NoSuchKey" ? false : undefined;
-}
-
-/** The ETag of what was stored. Throws where there is none, or where it is the MD5 of something else. */
-export function checkStored({ headers }: HttpAnswer, bytes: Uint8Array): string {
-  const tag = plainTag(headers.etag);
-  if (tag === undefined) throw badAnswer("an answer without an ETag");
-  const told = md5OfAnswer(headers);
-  if (told !== undefined && told !== md5(bytes)) throw badAnswer("the ETag of other bytes");
-  return tag;
-}
-
 function putWhole(client: S3Client, bytes: Uint8Array, target: Target): Promise<boolean> {
   const { key, what, signal, condition, description } = target;
+  const digest = md5(bytes);
   return client.call<boolean>(
-    { method: "PUT", key, body: bytes, headers: { ...description, ...condition } },
+    {
+      method: "PUT",
+      key,
+      body: bytes,
+      headers: { ...description, ...condition, ...md5Header(digest, client.provider) },
+    },
     {
       what,
       signal,
       read: async (answer) => {
-        checkStored(await wholeAnswer(answer), bytes);
+        checkStored(await wholeAnswer(answer), digest);
         return true;
       },
       accept: (failure) => refusal(failure, target),

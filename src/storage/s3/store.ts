@@ -13,7 +13,8 @@ import { getObject } from "./get.ts";
 import { LIMITS, type Limits } from "./limits.ts";
 import { listAll } from "./list.ts";
 import { isProtected, type S3Place, s3Address } from "./place.ts";
-import { putObject, TIME_HEADER } from "./put.ts";
+import { putObject } from "./put.ts";
+import { TIME_HEADER } from "./target.ts";
 import { parseTime } from "./time.ts";
 
 export type S3Options = {

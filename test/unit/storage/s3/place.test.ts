@@ -4,6 +4,7 @@ import {
   isProtected,
   makeS3Place,
   parseS3Url,
+  requestAddress,
   type S3Place,
   s3Address,
 } from "../../../../src/storage/s3/place.ts";
@@ -149,5 +150,28 @@ describe("isProtected", () => {
   ])("for the endpoint %s is %s", (endpoint, expected) => {
     expect(isProtected({ ...aws, endpoint })).toBe(expected);
     expect(isProtected({ ...aws, endpoint, insecure: true })).toBe(true);
+  });
+});
+
+describe("requestAddress", () => {
+  it.each<readonly [string, Partial<S3Place>, string, object]>([
+    ["AWS by host", {}, "eu-west-1", { origin: "https://bkt.s3.eu-west-1.amazonaws.com", root: "/" }],
+    ["AWS in China", {}, "cn-north-1", { origin: "https://bkt.s3.cn-north-1.amazonaws.com.cn", root: "/" }],
+    ["AWS by path", { pathStyle: true }, "eu-west-1", { origin: "https://s3.eu-west-1.amazonaws.com", root: "/bkt/" }],
+    [
+      "an endpoint by host",
+      { endpoint: "https://fly.storage.tigris.dev" },
+      "auto",
+      { origin: "https://bkt.fly.storage.tigris.dev", root: "/" },
+    ],
+    [
+      "an endpoint with a port, by path",
+      { endpoint: "http://[::1]:9000", pathStyle: true },
+      "us-east-1",
+      { origin: "http://[::1]:9000", root: "/bkt/" },
+    ],
+  ])("of %s", (_, difference, region, expected) => {
+    const found = requestAddress({ ...aws, ...difference }, region);
+    expect(found).toEqual({ ...expected, host: new URL(found.origin).host });
   });
 });

@@ -1,7 +1,10 @@
+import { lookup } from "node:dns/promises";
 import { describe, expect, it } from "vitest";
 import { systemClock, systemRandom } from "../../../../src/base/system.ts";
 import { makeS3Place } from "../../../../src/storage/s3/place.ts";
+import { providerOf } from "../../../../src/storage/s3/providers.ts";
 import { openS3Store } from "../../../../src/storage/s3/store.ts";
+import { BUCKET } from "../../../support/s3-server.ts";
 import { describeStore } from "./behaviour.ts";
 import {
   bytes,
@@ -195,11 +198,26 @@ describe("a wrong clock", () => {
   });
 });
 
+describe("a bucket that is named by its host", () => {
+  it("is found there", async ({ skip }) => {
+    const { server, store } = await newStore();
+    const { hostname, port } = { hostname: `${BUCKET}.localhost`, port: server.port };
+    if (!(await lookup(hostname).catch(() => undefined))) skip(`this system doesn't know "${hostname}"`);
+    store[Symbol.dispose]();
+    const byHost = await newStore({
+      place: { endpoint: `http://localhost:${port}`, region: server.region, pathStyle: false },
+    });
+    server.put("my/db/a b", "x");
+    expect(await keysOf(byHost.store)).toEqual(["a b"]);
+    expect(server.requests[0]?.headers.host).toBe(`${hostname}:${port}`);
+  });
+});
+
 describe("Tigris", () => {
-  it("is asked for the newest state with every request, which is signed", async () => {
-    const { providerOf } = await import("../../../../src/storage/s3/providers.ts");
-    expect(providerOf("https://fly.storage.tigris.dev").headers).toEqual({ "x-tigris-consistent": "true" });
-    expect(providerOf("https://t3.storage.dev").headers).toEqual({ "x-tigris-consistent": "true" });
-    expect(providerOf(undefined).headers).toEqual({});
+  it("is asked for the newest state with every request, and gets no MD5, as from Litestream", () => {
+    for (const endpoint of ["https://fly.storage.tigris.dev", "https://t3.storage.dev"]) {
+      expect(providerOf(endpoint)).toMatchObject({ headers: { "x-tigris-consistent": "true" }, contentMd5: false });
+    }
+    expect(providerOf(undefined)).toMatchObject({ headers: {}, contentMd5: true });
   });
 });

@@ -22,9 +22,9 @@ export const QUICK: Partial<Limits> = {
   pauseMs: 1,
   pauseCapMs: 4,
   retryAfterCapMs: 20,
-  connectMs: 2_000,
-  idleMs: 300,
-  requestMs: 2_000,
+  connectMs: 20_000,
+  idleMs: 20_000,
+  requestMs: 20_000,
   partBytes: PART_BYTES,
 };
 
