@@ -4,7 +4,10 @@ import { FlysqliteError, toFlysqliteError } from "../base/errors.ts";
 import type { Step } from "../base/events.ts";
 import { formatBytes } from "../base/format.ts";
 import type { Settings } from "../config/settings.ts";
-import { hasHistory } from "../replica/inspect.ts";
+import { chooseFormat } from "../replica/choose.ts";
+import { hasHistory, type ReplicaContent } from "../replica/inspect.ts";
+import { planRestore } from "../replica/ltx/plan.ts";
+import { planV03 } from "../replica/v03/plan.ts";
 import { type CopyDecision, decideCopy } from "./copy.ts";
 import type { Facts } from "./facts.ts";
 import { decidePlacement, type Placement } from "./placement.ts";
@@ -45,6 +48,8 @@ export function makePlan(facts: Facts, settings: Settings): Plan | readonly Flys
     ? { kind: "keep", why: "it is moved to the volume", position: undefined }
     : found;
   if (copy?.kind === "keep" && facts.migrations?.kind === "refused") problems.push(migrationsRefused(facts.migrations));
+  const { replica } = facts;
+  const format = copy?.kind === "restore" && replica ? decide(() => decideFormat(replica)) : undefined;
   if (copy === undefined || placement === undefined || problems.length > 0) return problems;
 
   const seedCommand = settings.seed?.value ?? facts.manifest.seed;
@@ -55,10 +60,19 @@ export function makePlan(facts: Facts, settings: Settings): Plan | readonly Flys
     restoreLine(copy, facts),
     migrateLine(copy, facts),
     seedLine({ seed, configured: seedCommand, copy }),
-    replicateLine(copy, facts),
+    replicateLine({ copy, format, facts }),
     launchLine(facts),
   ];
   return { facts, placement, copy, seed, lines };
+}
+
+/** In which of Litestream's formats the newest state is. Fails where that can't be restored, before anything is done. */
+function decideFormat({ files, v03 }: ReplicaContent): "ltx" | "v03" {
+  const target = { kind: "latest" } as const;
+  const { format } = chooseFormat({ ltx: files, v03, target });
+  if (format === "ltx") planRestore(files, target);
+  else planV03(v03, target);
+  return format;
 }
 
 /** Prisma's refusal, as a failure of ours. */
@@ -136,14 +150,23 @@ function seedLine({
   return { step: "seed", action: "nothing", reason: why };
 }
 
-function replicateLine(copy: CopyDecision, { replica }: Facts): PlanLine {
+function replicateLine({
+  copy,
+  format,
+  facts: { replica },
+}: {
+  readonly copy: CopyDecision;
+  readonly format: "ltx" | "v03" | undefined;
+  readonly facts: Facts;
+}): PlanLine {
   if (replica === undefined)
     return {
       step: "replicate",
       action: "nothing",
       reason: "no replica is configured: lost with the volume, the data is lost",
     };
-  const continues = copy.kind === "restore" || (copy.kind === "keep" && copy.position !== undefined);
+  // The history of Litestream 0.3 is read and never written on.
+  const continues = format === "ltx" || (copy.kind === "keep" && copy.position !== undefined);
   const how = continues ? "it continues from there" : "begins with a copy of the whole database";
   return { step: "replicate", action: `to ${replica.address} (${replica.source})`, reason: how };
 }

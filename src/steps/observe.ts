@@ -16,7 +16,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { describe, FlysqliteError, systemCode, toFlysqliteError } from "../base/errors.ts";
-import { debug } from "../base/events.ts";
+import { debug, warn } from "../base/events.ts";
 import { formatDuration } from "../base/format.ts";
 import type { Settings } from "../config/settings.ts";
 import type { AppUrl, DatabaseFile, Entry, Facts } from "../plan/facts.ts";
@@ -37,6 +37,9 @@ const DEFAULT_VOLUME = "/data";
 
 /** Time that looking at the replica may take, in milliseconds. A listing of 1000 keys takes about 0.1 s. */
 const REPLICA_LIMIT_MS = 60_000;
+
+/** After this time in milliseconds it is told what is waited for. */
+const TELL_AFTER_MS = 10_000;
 
 /** The facts; or, where some could not be had, all the reasons. */
 export async function observe(bundle: AppBundle, context: StepContext): Promise<Facts | readonly FlysqliteError[]> {
@@ -249,7 +252,7 @@ function canWriteBelow(directory: string): boolean {
 
 /** As a fact, or E_REPLICA_UNREACHABLE: a replica that answers slowly or never must not keep a start from its end. */
 async function observeReplica(fileName: string | undefined, context: StepContext): Promise<Facts["replica"]> {
-  const { clock, settings, signal } = context;
+  const { clock, log, settings, signal } = context;
   const place = settings.replica?.value;
   const needsName = place?.kind === "s3" && place.pathByName;
   if (fileName === undefined && needsName) return undefined; // which database it is for has to be told first
@@ -265,7 +268,10 @@ async function observeReplica(fileName: string | undefined, context: StepContext
         `Cannot list "${store.address}": no whole answer within ${formatDuration(REPLICA_LIMIT_MS)}`,
       ),
     );
+  const tell = () =>
+    log(warn("config", `${store.address}: no answer yet, ${formatDuration(REPLICA_LIMIT_MS)} is the longest wait`));
   void clock.sleep(REPLICA_LIMIT_MS, { signal: done.signal }).then(late, () => {});
+  void clock.sleep(TELL_AFTER_MS, { signal: done.signal }).then(tell, () => {});
   try {
     const content = await inspectReplica(store, { signal: AbortSignal.any([signal, limit.signal]) });
     return { address: store.address, source, ...content };

@@ -4,7 +4,18 @@ import type { Settings } from "../../../src/config/settings.ts";
 import { appEnvironment } from "../../../src/plan/app-environment.ts";
 import type { Facts } from "../../../src/plan/facts.ts";
 import { makePlan, type Plan } from "../../../src/plan/plan.ts";
-import { DATABASE, emptyReplica, firstStart, laterStart, REPLICA, remembers, replicaUpTo, settings } from "./facts.ts";
+import { toTxid } from "../../../src/replica/ltx/txid.ts";
+import {
+  DATABASE,
+  emptyReplica,
+  firstStart,
+  laterStart,
+  REPLICA,
+  remembers,
+  replicaUpTo,
+  settings,
+  v03Replica,
+} from "./facts.ts";
 
 const file = { kind: "file", sizeBytes: 4096, sameAsDatabase: false } as const;
 
@@ -71,6 +82,25 @@ describe("makePlan", () => {
     expect(line(plan, "migrate")).toBe("apply what the restored database lacks, because 2 in the executable");
     expect(line(plan, "seed")).toBe("nothing, because the database is restored, not created");
     expect(line(plan, "replicate")).toBe(`to ${REPLICA} (--replica), because it continues from there`);
+  });
+
+  it("restores what Litestream 0.3 wrote, and begins a history of its own beside it", () => {
+    const plan = planned({ ...firstStart, replica: v03Replica("0123456789abcdef") });
+    expect(line(plan, "restore")).toBe(
+      `restore ${DATABASE} from ${REPLICA}, because the volume has no database, the replica has 1 objects`,
+    );
+    expect(line(plan, "replicate")).toBe(`to ${REPLICA} (--replica), because begins with a copy of the whole database`);
+  });
+
+  it("plans no restore that would fail half way through the start", () => {
+    const [file] = replicaUpTo(7n).files;
+    if (file === undefined) throw new Error("a replica without a file");
+    const later = { ...file, min: toTxid(9n), max: toTxid(9n), key: "ltx/0/other.ltx" };
+    const gap = { ...emptyReplica, files: [{ ...file, min: toTxid(2n) }, later], lastTxid: later.max };
+    expect(refused({ ...firstStart, replica: gap }).map(({ code }) => code)).toEqual(["E_REPLICA_GAP"]);
+    const betaKey = "generations/0123456789abcdef/snapshots/0000000000000000.snapshot.lz4";
+    const beta = { ...emptyReplica, v03: { ...emptyReplica.v03, betaKey } };
+    expect(refused({ ...firstStart, replica: beta }).map(({ code }) => code)).toEqual(["E_REPLICA_CORRUPT"]);
   });
 
   it("names the migrations that are pending", () => {

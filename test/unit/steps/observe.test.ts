@@ -19,6 +19,7 @@ import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { Clock } from "../../../src/base/context.ts";
 import type { FlysqliteError } from "../../../src/base/errors.ts";
+import type { Log } from "../../../src/base/events.ts";
 import { systemClock, systemRandom } from "../../../src/base/system.ts";
 import { parseReplicaUrl, placeFromFly } from "../../../src/config/replica-place.ts";
 import type { Settings } from "../../../src/config/settings.ts";
@@ -51,6 +52,7 @@ function world() {
       readonly environment?: NodeJS.ProcessEnv;
       readonly signal?: AbortSignal;
       readonly clock?: Clock;
+      readonly log?: Log;
     } = {},
   ) => {
     const settings: Settings = {
@@ -61,7 +63,7 @@ function world() {
       ...told.settings,
     };
     const environment = { PATH: "/usr/bin:/bin", ...told.environment };
-    const world = { clock: told.clock ?? systemClock, random: systemRandom, log: () => {} };
+    const world = { clock: told.clock ?? systemClock, random: systemRandom, log: told.log ?? (() => {}) };
     const context: StepContext = {
       ...world,
       settings,
@@ -200,13 +202,17 @@ describe("observe", () => {
       environment: {},
     });
     if (value === "none") throw new Error("it names no bucket");
-    const sleep: Clock["sleep"] = (ms, options) => systemClock.sleep(ms === 60_000 ? 20 : ms, options);
+    // 1000 times as fast, as far as waiting goes.
+    const sleep: Clock["sleep"] = (ms, options) => systemClock.sleep(ms / 1000, options);
+    const told: string[] = [];
     const found = await problems({
       settings: { replica: { value, source: "--replica" } },
       environment: { AWS_ACCESS_KEY_ID: "id", AWS_SECRET_ACCESS_KEY: "secret" },
       clock: { ...systemClock, sleep },
+      log: ({ level, text }) => level !== "debug" && told.push(text),
     });
     expect(found).toEqual([refusal("E_REPLICA_UNREACHABLE", "no whole answer within")]);
+    expect(told).toEqual([expect.stringMatching(/^s3:\/\/shop\/db\?endpoint=\S+: no answer yet/)]);
   });
 
   it("ends with the reason where it is told to stop", async () => {
@@ -354,6 +360,21 @@ describe("observe on the database", () => {
     mkdirSync(stateDirectory(onVolume));
     writeFileSync(unbornMark(onVolume), "");
     expect(await facts()).toMatchObject({ unborn: true, migrations: undefined });
+  });
+
+  it("finds what Litestream left beside it", async () => {
+    const { onVolume, volume, facts } = world();
+    await makeDatabase(onVolume);
+    const directory = join(volume, ".app.db-litestream");
+    mkdirSync(join(directory, "ltx/0"), { recursive: true });
+    expect((await facts()).litestream).toBeUndefined();
+    for (const name of ["0000000000000001-0000000000000003.ltx", "0000000000000004-000000000000000a.ltx", "x.tmp"])
+      writeFileSync(join(directory, "ltx/0", name), "");
+    expect((await facts()).litestream).toEqual({ generation: undefined, lastTxid: 10n });
+    writeFileSync(join(directory, "generation"), "0123456789abcdef\n");
+    expect((await facts()).litestream).toEqual({ generation: "0123456789abcdef", lastTxid: 10n });
+    writeFileSync(join(directory, "generation"), "");
+    expect((await facts()).litestream).toEqual({ generation: undefined, lastTxid: 10n });
   });
 
   it("finds what its migrations say against a start", async () => {
