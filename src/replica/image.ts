@@ -10,7 +10,13 @@ import type { PageNumber, PageSize } from "../sqlite/page.ts";
 /** Left free on the volume after a restore, in bytes: the app needs room for its log. */
 const SPACE_MARGIN_BYTES = 16 * 1024 * 1024;
 
-/** Neighbouring pages are written together up to this many bytes: large enough to spare calls. */
+/**
+ * Pages wait in memory up to this many bytes: a page that changes often is written once, and all go to the disk in the
+ * file's order, neighbours together.
+ */
+const WAITING_BYTES = 32 * 1024 * 1024;
+
+/** Neighbours are written together up to this many bytes: more spares no more calls worth speaking of. */
 const WRITE_BYTES = 1024 * 1024;
 
 /** Creates the file, which must not be there. */
@@ -22,10 +28,11 @@ export async function createImage(path: string): Promise<Image> {
 export class Image implements AsyncDisposable {
   readonly path: string;
   readonly #file: Awaited<ReturnType<typeof open>>;
-  /** Pages that wait to be written, and where they belong. */
-  readonly #waiting = new Uint8Array(WRITE_BYTES);
-  #waitingSize = 0;
-  #waitingAt = 0;
+  /** Pages that wait to be written, and which slot of the buffer each has. */
+  readonly #waiting = new Map<PageNumber, number>();
+  #slots = new Uint8Array(0);
+  readonly #run = new Uint8Array(WRITE_BYTES);
+  #pageBytes = 0;
   #sizeBytes = 0;
   /** The file can grow to this size without another look at the disk. */
   #roomBytes = 0;
@@ -35,33 +42,35 @@ export class Image implements AsyncDisposable {
     this.path = path;
   }
 
-  /** End of what was written, in bytes. */
+  /** Size of the file with all that waits, in bytes. */
   get sizeBytes(): number {
     return this.#sizeBytes;
   }
 
   /** Writes `bytes` from byte `at` of the file. Later writes win. */
   write(bytes: Uint8Array, at: number): void {
-    if (at !== this.#waitingAt + this.#waitingSize || this.#waitingSize + bytes.byteLength > WRITE_BYTES) {
-      this.#flush();
-      this.#waitingAt = at;
-    }
-    const end = at + bytes.byteLength;
-    if (end > this.#roomBytes) {
-      this.requireSpace(end);
-      this.#roomBytes = end + SPACE_MARGIN_BYTES / 4;
-    }
-    this.#sizeBytes = Math.max(this.#sizeBytes, end);
-    if (bytes.byteLength >= WRITE_BYTES) {
-      this.#writeWhole(bytes, at);
-      return;
-    }
-    this.#waiting.set(bytes, this.#waitingSize);
-    this.#waitingSize += bytes.byteLength;
+    this.#flush();
+    this.#grow(at + bytes.byteLength);
+    this.#writeWhole(bytes, at);
   }
 
+  /** Writes a page; all have the same size. Later writes win. */
   writePage(page: PageNumber, data: Uint8Array): void {
-    this.write(data, (page - 1) * data.byteLength);
+    const size = data.byteLength;
+    this.#grow(page * size);
+    let slot = this.#waiting.get(page);
+    if (slot === undefined) {
+      if ((this.#waiting.size + 1) * size > WAITING_BYTES) this.#flush();
+      slot = this.#waiting.size;
+      this.#waiting.set(page, slot);
+    }
+    if ((slot + 1) * size > this.#slots.byteLength) {
+      const larger = new Uint8Array(Math.min(WAITING_BYTES, Math.max(WRITE_BYTES, this.#slots.byteLength * 2)));
+      larger.set(this.#slots);
+      this.#slots = larger;
+    }
+    this.#slots.set(data, slot * size);
+    this.#pageBytes = size;
   }
 
   /** Reads a page into `target`; false where the file ends before it. */
@@ -114,11 +123,30 @@ export class Image implements AsyncDisposable {
     await this.#file.close();
   }
 
+  /** Lets the file reach to `end`, in bytes. */
+  #grow(end: number): void {
+    if (end > this.#roomBytes) {
+      this.requireSpace(end);
+      this.#roomBytes = end + SPACE_MARGIN_BYTES / 4;
+    }
+    this.#sizeBytes = Math.max(this.#sizeBytes, end);
+  }
+
   #flush(): void {
-    if (this.#waitingSize === 0) return;
-    const size = this.#waitingSize;
-    this.#waitingSize = 0;
-    this.#writeWhole(this.#waiting.subarray(0, size), this.#waitingAt);
+    if (this.#waiting.size === 0) return;
+    const size = this.#pageBytes;
+    let [start, length] = [0, 0];
+    for (const [page, slot] of [...this.#waiting].sort(([a], [b]) => a - b)) {
+      const at = (page - 1) * size;
+      if (at !== start + length || length + size > WRITE_BYTES) {
+        this.#writeWhole(this.#run.subarray(0, length), start);
+        [start, length] = [at, 0];
+      }
+      this.#run.set(this.#slots.subarray(slot * size, (slot + 1) * size), length);
+      length += size;
+    }
+    this.#writeWhole(this.#run.subarray(0, length), start);
+    this.#waiting.clear();
   }
 
   #writeWhole(bytes: Uint8Array, at: number): void {

@@ -26,7 +26,7 @@ async function merge(files: readonly Uint8Array[], options: Parameters<typeof me
 }
 
 /** The database after all files, one after the other. */
-async function apply(files: readonly Uint8Array[], before = new Uint8Array(0)): Promise<Uint8Array> {
+async function apply(files: readonly Uint8Array[], before: Uint8Array = new Uint8Array(0)): Promise<Uint8Array> {
   let database = before;
   for (const bytes of files) {
     const { summary, pages } = await decode(bytes);

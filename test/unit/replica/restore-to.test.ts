@@ -1,0 +1,408 @@
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { downloadInOrder } from "../../../src/replica/downloads.ts";
+import { NO_WAL } from "../../../src/replica/ltx/header.ts";
+import { formatLtxName } from "../../../src/replica/ltx/names.ts";
+import { planRestore, type RestoreTarget } from "../../../src/replica/ltx/plan.ts";
+import { parseTxid, toTxid } from "../../../src/replica/ltx/txid.ts";
+import { type RestorePlan, type RestoreToOptions, restoreTo } from "../../../src/replica/restore-to.ts";
+import { listV03 } from "../../../src/replica/v03/names.ts";
+import { planV03, type V03Target } from "../../../src/replica/v03/plan.ts";
+import { createNodeSqliteDriver } from "../../../src/sqlite/node-sqlite.ts";
+import { listLtx } from "../../support/corruption.ts";
+import { createMemoryStore, type MemoryStore } from "../../support/memory-store.ts";
+import { GENERATION, lz4Frame, makeLtxReplica, makeV03Replica } from "../../support/small-replicas.ts";
+import { temporaryDirectory } from "../../support/temporary.ts";
+import { encode, headerWith, listReplica, pageOf, REPLICAS, readExpected, readFixture, sha256 } from "./ltx/support.ts";
+
+const never = new AbortController().signal;
+
+let directory: ReturnType<typeof temporaryDirectory>;
+beforeEach(() => {
+  directory = temporaryDirectory();
+});
+afterEach(() => directory[Symbol.dispose]());
+
+function restore(store: MemoryStore, plan: RestorePlan, options: Partial<RestoreToOptions> = {}) {
+  return restoreTo({
+    store,
+    plan,
+    target: join(directory.path, "app.db"),
+    driver: createNodeSqliteDriver(),
+    clock: { now: () => Date.UTC(2026, 0, 2, 3, 4, 5) },
+    signal: never,
+    integrity: "full",
+    ...options,
+  });
+}
+
+const restored = () => new Uint8Array(readFileSync(join(directory.path, "app.db")));
+const left = () => readdirSync(directory.path).sort();
+
+async function ltxPlan(store: MemoryStore, target: RestoreTarget = { kind: "latest" }): Promise<RestorePlan> {
+  return { format: "ltx", files: planRestore(await listLtx(store), target) };
+}
+
+async function v03Plan(store: MemoryStore, target: V03Target = { kind: "latest" }): Promise<RestorePlan> {
+  return { format: "v03", plan: planV03(listV03(await store.list("", { signal: never })), target) };
+}
+
+describe.each(REPLICAS)("restoreTo, from the LTX files of Litestream $version", ({ version }) => {
+  const files = listReplica(version);
+  const store = createMemoryStore(
+    files.map(({ key, modifiedMs }) => [key, { bytes: readFixture(key), modifiedMs }] as const),
+  );
+  const expected = readExpected(version);
+
+  it.each(Object.entries(expected.by_txid))(
+    "gives transaction %s as Litestream does, or fails as it does",
+    async (text, result) => {
+      const target = { kind: "txid", txid: parseTxid(text) } as const;
+      if (result.plan_error !== undefined) {
+        expect(() => planRestore(files, target)).toThrow(expect.objectContaining({ code: "E_REPLICA_GAP" }));
+        return;
+      }
+      const { position, sizeBytes } = await restore(store, { format: "ltx", files: planRestore(files, target) });
+      expect(position).toEqual({ format: "ltx", txid: target.txid });
+      expect({ sha256: sha256(restored()), bytes: sizeBytes }).toEqual({ sha256: result.sha256, bytes: result.bytes });
+    },
+  );
+
+  it("gives the state before a time, which is that of a transaction", async () => {
+    const times = [...new Set(files.map(({ modifiedMs }) => modifiedMs))].sort((a, b) => a - b);
+    for (const ms of times.slice(-5)) {
+      const plan = planRestore(files, { kind: "timestamp", ms: ms + 1 });
+      const { position } = await restore(store, { format: "ltx", files: plan });
+      const txid = plan.at(-1)?.max;
+      expect(position).toEqual({ format: "ltx", txid });
+      const bytes = restored();
+      directory[Symbol.dispose]();
+      directory = temporaryDirectory();
+      if (txid === undefined) throw new Error("an empty plan");
+      await restore(store, { format: "ltx", files: planRestore(files, { kind: "txid", txid }) });
+      expect(restored()).toEqual(bytes);
+      directory[Symbol.dispose]();
+      directory = temporaryDirectory();
+    }
+  });
+});
+
+describe("restoreTo", () => {
+  const replicas = [
+    ["LTX", makeLtxReplica, ltxPlan],
+    ["0.3", () => makeV03Replica({ snapshots: 1 }), v03Plan],
+  ] as const;
+
+  describe.each(replicas)("of either format: %s", (_, make, plan) => {
+    it("leaves the database and nothing else", async () => {
+      const store = createMemoryStore(make());
+      const result = await restore(store, await plan(store));
+      expect(left()).toEqual(["app.db"]);
+      expect(result).toMatchObject({ sizeBytes: restored().length, notes: [], movedAside: [] });
+      using database = new DatabaseSync(join(directory.path, "app.db"), { readOnly: true });
+      expect(database.prepare("SELECT (SELECT sum(n) FROM a) AS a, (SELECT n FROM b) AS b").get()).toMatchObject({
+        a: 6,
+        b: 3,
+      });
+    });
+
+    it("says how far it is, up to the end", async () => {
+      const store = createMemoryStore(make());
+      const steps: number[] = [];
+      let total = 0;
+      await restore(store, await plan(store), {
+        progress: ({ doneBytes, totalBytes }) => {
+          steps.push(doneBytes);
+          total = totalBytes;
+        },
+      });
+      expect(steps).toEqual(steps.toSorted((a, b) => a - b));
+      expect(steps.at(-1)).toBe(total);
+    });
+
+    it("leaves the directory as it was when it fails, is stopped, or its caller fails in the end", async () => {
+      const store = createMemoryStore(make());
+      const names = ["app.db-journal", "app.db-shm", "app.db-wal"];
+      for (const name of names) writeFileSync(join(directory.path, name), name);
+      const stop = new AbortController();
+      const stopped = restore(store, await plan(store), {
+        signal: stop.signal,
+        progress: () => stop.abort(new Error("stopped")),
+      });
+      await expect(stopped).rejects.toThrow("stopped");
+      const verified = async () => {
+        throw new Error("no room for the state");
+      };
+      await expect(restore(store, await plan(store), { verified })).rejects.toThrow("no room for the state");
+      const [key = "", last] = [...store.objects].at(-1) ?? [];
+      store.objects.set(key, { bytes: last?.bytes.subarray(0, -1) ?? new Uint8Array(0), modifiedMs: 99 });
+      await expect(restore(store, await plan(store))).rejects.toMatchObject({ code: "E_REPLICA_CORRUPT" });
+      expect(left()).toEqual(names);
+      for (const name of names) expect(readFileSync(join(directory.path, name), "utf8")).toBe(name);
+    });
+
+    it("moves what SQLite would play back into the database out of its way", async () => {
+      const store = createMemoryStore(make());
+      writeFileSync(join(directory.path, "app.db-wal"), "old");
+      const { movedAside } = await restore(store, await plan(store));
+      expect(left()).toEqual(["app.db", "app.db-wal.orphan-20260102T030405Z"]);
+      expect(movedAside).toEqual([join(directory.path, "app.db-wal.orphan-20260102T030405Z")]);
+    });
+
+    it("never writes over a file, and clears away what a killed restore left", async () => {
+      const store = createMemoryStore(make());
+      writeFileSync(join(directory.path, ".app.db.restoring"), "half");
+      writeFileSync(join(directory.path, ".app.db.restoring-wal"), "half");
+      await restore(store, await plan(store));
+      expect(left()).toEqual(["app.db"]);
+      const before = restored();
+      await expect(restore(store, await plan(store))).rejects.toMatchObject({ code: "E_USAGE" });
+      expect(restored()).toEqual(before);
+    });
+
+    it("plans anew when an object vanished, at most three times", async () => {
+      const store = createMemoryStore(make());
+      const whole = await plan(store);
+      const last = [...store.objects].at(-1);
+      if (last === undefined) throw new Error("an empty replica");
+      store.objects.delete(last[0]);
+      let plans = 0;
+      const replan = async () => {
+        plans += 1;
+        if (plans === 3) store.objects.set(...last);
+        return whole;
+      };
+      await restore(store, whole, { replan });
+      expect(plans).toBe(3);
+      store.objects.delete(last[0]);
+      const again = async () => {
+        plans += 1;
+        return whole;
+      };
+      const target = join(directory.path, "other.db");
+      const gone = {
+        code: "E_REPLICA_GAP",
+        message: `Cannot restore: "${last[0]}" was listed and is gone from "memory:"`,
+      };
+      await expect(restore(store, whole, { target, replan: again })).rejects.toMatchObject(gone);
+      expect(plans).toBe(6);
+      await expect(restore(store, whole, { target })).rejects.toMatchObject(gone);
+    });
+
+    it("is the same with one download at a time and the smallest buffer", async () => {
+      const store = createMemoryStore(make());
+      await restore(store, await plan(store));
+      const target = join(directory.path, "other.db");
+      await restore(store, await plan(store), { target, parallelDownloads: 1, bufferBytes: 1 });
+      expect(new Uint8Array(readFileSync(target))).toEqual(restored());
+    });
+  });
+
+  it("takes a full disk for what it is, before anything is written", async () => {
+    const store = createMemoryStore(makeV03Replica({ snapshots: 1 }));
+    const key = `generations/${GENERATION}/snapshots/00000000.snapshot.lz4`;
+    const page = new Uint8Array(512);
+    page.set(new TextEncoder().encode("SQLite format 3\0"));
+    new DataView(page.buffer).setUint16(16, 512);
+    new DataView(page.buffer).setUint32(28, 0xfffffff0); // pages: 2 TB
+    store.objects.set(key, { bytes: lz4Frame(page), modifiedMs: 1 });
+    await expect(restore(store, await v03Plan(store))).rejects.toMatchObject({ code: "E_RESTORE_SPACE" });
+    expect(left()).toEqual([]);
+  });
+
+  it("refuses what SQLite finds damaged, as far as it is asked to look", async () => {
+    const store = createMemoryStore(makeLtxReplica());
+    const range = { min: toTxid(10n), max: toTxid(10n) };
+    const wal = { ...NO_WAL, offsetBytes: 32 };
+    // A page of a table that is none.
+    const bytes = encode(headerWith({ ...range, commit: 9, wal }), [pageOf(2, 512, 0xff)]);
+    store.objects.set(`ltx/0/${formatLtxName(range)}`, { bytes, modifiedMs: 99 });
+    for (const [integrity, pragma] of [
+      ["full", "integrity_check"],
+      ["quick", "quick_check"],
+    ] as const) {
+      await expect(restore(store, await ltxPlan(store), { integrity })).rejects.toMatchObject({
+        code: "E_REPLICA_CORRUPT",
+        message: `Cannot use the restored database: SQLite's ${pragma} finds it damaged`,
+      });
+    }
+    await restore(store, await ltxPlan(store), { integrity: "none" });
+    expect(left()).toEqual(["app.db"]);
+  });
+});
+
+describe("restoreTo, of LTX files that shrink and grow a database", () => {
+  const file = (txid: number, commit: number, pages: readonly number[]) => {
+    const range = { min: toTxid(BigInt(txid)), max: toTxid(BigInt(txid)) };
+    const first = pageOf(1, 512, 0);
+    first.data.set(new TextEncoder().encode("SQLite format 3\0"));
+    first.data.set([2, 0], 16);
+    const content = pages.map((page) => (page === 1 ? first : pageOf(page, 512, txid * 16 + page)));
+    return [
+      `ltx/0/${formatLtxName(range)}`,
+      { bytes: encode(headerWith({ ...range, commit }), content), modifiedMs: txid },
+    ] as const;
+  };
+
+  it("forgets pages that were cut off, and takes each other one from the newest file", async () => {
+    const store = createMemoryStore([file(1, 5, [1, 2, 3, 4, 5]), file(2, 2, [2]), file(3, 4, [3, 4])]);
+    await restore(store, await ltxPlan(store), { integrity: "none" });
+    const bytes = restored();
+    expect([bytes.length, bytes[512], bytes[1024], bytes[1536]]).toEqual([2048, 2 * 16 + 2, 3 * 16 + 3, 3 * 16 + 4]);
+  });
+
+  it("refuses to let a page that was cut off show through", async () => {
+    const store = createMemoryStore([file(1, 5, [1, 2, 3, 4, 5]), file(2, 2, [2]), file(3, 4, [4])]);
+    await expect(restore(store, await ltxPlan(store), { integrity: "none" })).rejects.toMatchObject({
+      code: "E_REPLICA_CORRUPT",
+      message: 'Cannot restore "0000000000000003": page 3 of its 4 is in none of the files',
+    });
+    expect(left()).toEqual([]);
+  });
+});
+
+describe("restoreTo, where a snapshot of Litestream 0.3 holds what came after the time asked for", () => {
+  /** The second snapshot has the second transaction of its log, whose segment came a moment later. */
+  function makeAhead() {
+    const path = join(directory.path, "source.db");
+    const store = createMemoryStore();
+    const put = (name: string, content: Uint8Array, modifiedMs: number) =>
+      store.objects.set(`generations/${GENERATION}/${name}.lz4`, { bytes: lz4Frame(content), modifiedMs });
+    using database = new DatabaseSync(path);
+    const log = (from = 0) => readFileSync(`${path}-wal`).subarray(from);
+    database.exec("PRAGMA page_size = 512; PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0");
+    database.exec("CREATE TABLE a (n); CREATE TABLE b (n); PRAGMA wal_checkpoint(TRUNCATE)");
+    put("snapshots/00000000.snapshot", readFileSync(path), 1);
+    database.exec("INSERT INTO a VALUES (1)");
+    put("wal/00000000_00000000.wal", log(), 2);
+    database.exec("PRAGMA wal_checkpoint(TRUNCATE); UPDATE a SET n = 2");
+    const end = log().length;
+    put("wal/00000001_00000000.wal", log(), 3);
+    database.exec("INSERT INTO b VALUES (1)");
+    put("snapshots/00000001.snapshot", readFileSync(path), 4); // not copied back yet: as it was before
+    put(`wal/00000001_${end.toString(16).padStart(8, "0")}.wal`, log(end), 5);
+    const sound = createMemoryStore(store.objects);
+    database.exec("PRAGMA wal_checkpoint(PASSIVE)");
+    put("snapshots/00000001.snapshot", readFileSync(path), 4);
+    return { store, sound };
+  }
+
+  const target = { kind: "timestamp", ms: 4 } as const;
+
+  it("begins with an earlier snapshot, and gives the exact state", async () => {
+    const { store, sound } = makeAhead();
+    await restore(sound, await v03Plan(sound, target));
+    const expected = restored();
+    const other = join(directory.path, "other.db");
+    const { fileCount, position } = await restore(store, await v03Plan(store, target), { target: other });
+    expect(new Uint8Array(readFileSync(other))).toEqual(expected);
+    expect(fileCount).toBe(3);
+    expect(position).toMatchObject({ index: 1 });
+    using database = new DatabaseSync(other, { readOnly: true });
+    expect(database.prepare("SELECT n, (SELECT count(*) FROM b) AS b FROM a").get()).toMatchObject({ n: 2, b: 0 });
+  });
+
+  it("refuses where there is no earlier one", async () => {
+    const { store } = makeAhead();
+    store.objects.delete(`generations/${GENERATION}/snapshots/00000000.snapshot.lz4`);
+    await expect(restore(store, await v03Plan(store, target))).rejects.toMatchObject({
+      code: "E_REPLICA_GAP",
+      message: expect.stringContaining("already holds changes of"),
+    });
+    await restore(store, await v03Plan(store)); // the latest state has no such doubt
+  });
+
+  it("says so where the segments that would prove it can't be read", async () => {
+    const { sound } = makeAhead();
+    const last =
+      [...sound.objects.keys()].find((key) => key.includes("00000001_0000") && !key.includes("_00000000")) ?? "";
+    sound.objects.set(last, { bytes: Uint8Array.of(1, 2, 3), modifiedMs: 5 });
+    const { notes } = await restore(sound, await v03Plan(sound, target));
+    expect(notes).toEqual([expect.stringContaining("nothing proves that")]);
+  });
+});
+
+describe("downloadInOrder", () => {
+  const items = Array.from({ length: 12 }, (_, i) => ({ key: `k${i}` }));
+
+  it("gives objects in order, never fetches more at a time than allowed, and holds little", async () => {
+    let [open, most, fetched, taken] = [0, 0, 0, 0];
+    const memory = createMemoryStore();
+    const store = {
+      ...memory,
+      async get() {
+        most = Math.max(most, ++open);
+        return (async function* () {
+          try {
+            for (let i = 0; i < 50; i += 1) {
+              fetched += 1000;
+              yield new Uint8Array(1000);
+            }
+          } finally {
+            open -= 1;
+          }
+        })();
+      },
+    };
+    const order: string[] = [];
+    for await (const { item, chunks } of downloadInOrder(items, {
+      store,
+      signal: never,
+      parallelDownloads: 3,
+      bufferBytes: 5000,
+    })) {
+      order.push(item.key);
+      for await (const chunk of chunks) {
+        taken += chunk.length;
+        expect(fetched - taken).toBeLessThanOrEqual(5000 + 3 * 1000);
+        await new Promise(setImmediate);
+      }
+    }
+    expect(order).toEqual(items.map(({ key }) => key));
+    expect(most).toBe(3);
+    expect(taken).toBe(12 * 50 * 1000);
+  });
+
+  it("ends every download when its reader leaves, or stops reading one", async () => {
+    let open = 0;
+    const store = {
+      ...createMemoryStore(),
+      async get() {
+        open += 1;
+        return (async function* () {
+          try {
+            while (true) {
+              yield new Uint8Array(1000);
+              await new Promise(setImmediate);
+            }
+          } finally {
+            open -= 1;
+          }
+        })();
+      },
+    };
+    for await (const { item, chunks } of downloadInOrder(items, { store, signal: never, bufferBytes: 4000 })) {
+      for await (const _ of chunks) break;
+      if (item.key === "k3") break;
+    }
+    expect(open).toBe(0);
+  });
+
+  it("tells a failure at its place, and the signal's reason", async () => {
+    const store = createMemoryStore(
+      items.map(({ key }) => [key, { bytes: new Uint8Array(10), modifiedMs: 0 }] as const),
+    );
+    store.objects.delete("k2");
+    const seen: string[] = [];
+    const readAll = async (signal: AbortSignal) => {
+      for await (const { item, chunks } of downloadInOrder(items, { store, signal })) {
+        for await (const _ of chunks) seen.push(item.key);
+      }
+    };
+    await expect(readAll(never)).rejects.toMatchObject({ code: "E_REPLICA_GAP" });
+    expect(seen).toEqual(["k0", "k1"]);
+    await expect(readAll(AbortSignal.abort(new Error("stopped")))).rejects.toThrow("stopped");
+  });
+});
