@@ -18,13 +18,18 @@ export type CommandLine =
   | {
       readonly kind: "restore";
       readonly flags: Flags;
+      /** Where to; undefined for the app's own database on the volume. */
       readonly output: string | undefined;
+      /** At most one of these three says which state; without them it is the newest. */
       readonly timestamp: string | undefined;
       readonly txid: string | undefined;
       readonly generation: string | undefined;
+      /** Hex digits; goes with a generation. */
       readonly index: string | undefined;
       readonly integrity: string | undefined;
+      /** An empty replica is no failure. */
       readonly ifReplicaExists: boolean;
+      /** A file that is at the output is moved aside, once the new one is verified. */
       readonly force: boolean;
       readonly dry: boolean;
     }

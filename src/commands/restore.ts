@@ -7,6 +7,7 @@ import { syncDirectory } from "../base/durable-file.ts";
 import { FlysqliteError } from "../base/errors.ts";
 import { info, type Log, warn } from "../base/events.ts";
 import { formatBytes, formatDuration } from "../base/format.ts";
+import type { CommandLine } from "../cli/arguments.ts";
 import { chooseFormat } from "../replica/choose.ts";
 import { hasHistory, inspectReplica, type ReplicaContent } from "../replica/inspect.ts";
 import type { LtxFileInfo } from "../replica/ltx/names.ts";
@@ -22,22 +23,7 @@ import { SIDE_FILE_SUFFIXES, stateDirectory } from "../steps/places.ts";
 import type { ObjectStore } from "../storage/store.ts";
 import { findDatabase, findReplica, requireHistory } from "./locate.ts";
 
-export type RestoreWords = {
-  /** Where to; undefined for the app's own database on the volume. */
-  readonly output: string | undefined;
-  /** At most one of these three says which state; without them it is the newest. */
-  readonly timestamp: string | undefined;
-  readonly txid: string | undefined;
-  readonly generation: string | undefined;
-  /** Hex digits; goes with a generation. */
-  readonly index: string | undefined;
-  readonly integrity: string | undefined;
-  /** An empty replica is no failure. */
-  readonly ifReplicaExists: boolean;
-  /** A file that is at the output is moved aside, once the new one is verified. */
-  readonly force: boolean;
-  readonly dry: boolean;
-};
+export type RestoreWords = Omit<Extract<CommandLine, { kind: "restore" }>, "kind" | "flags">;
 
 export type RestoreTelling = {
   readonly log: Log;

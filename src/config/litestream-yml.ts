@@ -58,15 +58,7 @@ const REPLICA_KEYS = words(`
 const CONTROL_CHARACTER = /(?![\t\n\r\u0085])\p{Cc}/u;
 
 /** Replica keys that may also stand at the top, as defaults for all replicas. `url`, `type` and `path` may not. */
-const GLOBAL_REPLICA_KEYS = [
-  "bucket",
-  "endpoint",
-  "region",
-  "force-path-style",
-  "skip-verify",
-  "access-key-id",
-  "secret-access-key",
-] as const;
+const GLOBAL_REPLICA_KEYS = REPLICA_KEYS_FOLLOWED.filter((key) => !["url", "type", "path"].includes(key));
 
 type KeySet = { readonly what: string; readonly known: ReadonlySet<string>; readonly followed: ReadonlySet<string> };
 

@@ -17,10 +17,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   config: ["base", "storage"],
   plan: ["base", "prisma", "replica", "config"],
   steps: ["base", "storage", "sqlite", "prisma", "replica", "config", "plan"],
-  commands: ["base", "storage", "sqlite", "prisma", "replica", "config", "plan", "steps"],
   keeper: ["base", "storage", "sqlite", "prisma", "replica", "config", "plan", "steps"],
   supervisor: ["base"],
   cli: ["base", "config", "plan"],
+  commands: ["base", "cli", "storage", "sqlite", "prisma", "replica", "config", "plan", "steps"],
 };
 
 const STEPS = ["observe", "link", "lock", "restore", "migrate", "seed", "replicate", "command"];

@@ -4,9 +4,9 @@
 import { type S3Client, wholeAnswer } from "./client.ts";
 import { md5, md5Header } from "./etag.ts";
 import type { HttpAnswer } from "./exchange.ts";
-import { badAnswer, failureInBody, S3Failure } from "./failure.ts";
+import { badAnswer, readXmlAnswer, S3Failure } from "./failure.ts";
 import { MAX_DELETED } from "./limits.ts";
-import { childText, type Element, escapeXml, parseXml } from "./xml.ts";
+import { childText, escapeXml } from "./xml.ts";
 
 type Deletion = { readonly what: string; readonly signal: AbortSignal };
 
@@ -64,14 +64,7 @@ function deleteBatch(
 
 /** Throws with the first key that could not be deleted. */
 function readDeleted(answer: HttpAnswer): void {
-  let root: Element;
-  try {
-    root = parseXml(answer.body);
-  } catch (error) {
-    throw badAnswer("an answer that is no XML", error);
-  }
-  const failure = failureInBody(root, answer);
-  if (failure !== undefined) throw failure;
+  const root = readXmlAnswer(answer);
   if (root.name !== "DeleteResult") throw badAnswer("an answer to something else");
   const failed = root.children.find((found) => found.name === "Error" && childText(found, "Code") !== "NoSuchKey");
   if (failed === undefined) return;

@@ -108,7 +108,7 @@ export function failureOfAnswer({ status, headers, body }: HttpAnswer): S3Failur
 }
 
 /** The failure that stands in a body of status 200, or undefined. */
-export function failureInBody(root: Element, answer: HttpAnswer): S3Failure | undefined {
+function failureInBody(root: Element, answer: HttpAnswer): S3Failure | undefined {
   return root.name === "Error" ? failureOfAnswer(answer) : undefined;
 }
 
@@ -210,4 +210,17 @@ function readTime(text: string | undefined): number | undefined {
 function printable(text: string): string {
   const line = text.replace(/[\p{Cc}\p{Cf}\s]+/gu, " ").trim();
   return line.length > MAX_TOLD ? `${line.slice(0, MAX_TOLD)}…` : line;
+}
+
+/** The XML of an answer. Throws where it is none, and where a failure hides in a success. */
+export function readXmlAnswer(answer: HttpAnswer): Element {
+  let root: Element;
+  try {
+    root = parseXml(answer.body);
+  } catch (error) {
+    throw badAnswer("an answer that is no XML", error);
+  }
+  const failure = failureInBody(root, answer);
+  if (failure !== undefined) throw failure;
+  return root;
 }

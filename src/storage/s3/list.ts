@@ -6,10 +6,10 @@ import type { ObjectInfo } from "../store.ts";
 import { type S3Client, wholeAnswer } from "./client.ts";
 import { plainTag } from "./etag.ts";
 import type { HttpAnswer } from "./exchange.ts";
-import { badAnswer, failureInBody } from "./failure.ts";
+import { badAnswer, readXmlAnswer } from "./failure.ts";
 import { MAX_LISTED } from "./limits.ts";
 import type { Query } from "./sign.ts";
-import { child, childText, type Element, parseXml } from "./xml.ts";
+import { child, childText, type Element } from "./xml.ts";
 
 type Page = { readonly objects: readonly ObjectInfo[]; readonly next: string | undefined };
 
@@ -58,14 +58,7 @@ function readPage(
   answer: HttpAnswer,
   { prefix, seen }: { readonly prefix: string; readonly seen: ReadonlySet<string> },
 ): Page {
-  let root: Element;
-  try {
-    root = parseXml(answer.body);
-  } catch (error) {
-    throw badAnswer("a list that is no XML", error);
-  }
-  const failure = failureInBody(root, answer);
-  if (failure !== undefined) throw failure;
+  const root = readXmlAnswer(answer);
   if (root.name !== "ListBucketResult") throw badAnswer("an answer that is no list");
   const encoded = childText(root, "EncodingType") === "url";
   const objects = root.children

@@ -7,11 +7,10 @@ import { FlysqliteError } from "../../base/errors.ts";
 import type { Body } from "./body.ts";
 import { type S3Client, wholeAnswer } from "./client.ts";
 import { md5, md5Header, plainTag, quotedTag, tagOfParts } from "./etag.ts";
-import type { HttpAnswer } from "./exchange.ts";
-import { badAnswer, failureInBody } from "./failure.ts";
+import { badAnswer, readXmlAnswer } from "./failure.ts";
 import { MAX_PARTS } from "./limits.ts";
 import { checkStored, refusal, type Target } from "./target.ts";
-import { childText, type Element, escapeXml, parseXml } from "./xml.ts";
+import { childText, escapeXml } from "./xml.ts";
 
 type Part = { readonly number: number; readonly tag: string; readonly sizeBytes: number };
 
@@ -50,7 +49,7 @@ function begin(client: S3Client, { key, what, signal, description }: Target): Pr
       what,
       signal,
       read: async (answer) => {
-        const root = readXml(await wholeAnswer(answer));
+        const root = readXmlAnswer(await wholeAnswer(answer));
         const uploadId = childText(root, "UploadId") ?? "";
         if (uploadId === "") throw badAnswer("an answer without an upload id");
         return uploadId;
@@ -160,7 +159,7 @@ async function complete(
       what,
       signal,
       read: async (answer) => {
-        const root = readXml(await wholeAnswer(answer));
+        const root = readXmlAnswer(await wholeAnswer(answer));
         // Servers differ in its name; what counts is looked up below.
         if (!/^CompleteMultipartUpload/.test(root.name)) throw badAnswer("an answer to something else");
         const tag = plainTag(childText(root, "ETag"));
@@ -217,16 +216,4 @@ async function head(
     },
   );
   return found === "absent" ? undefined : found;
-}
-
-function readXml(answer: HttpAnswer): Element {
-  let root: Element;
-  try {
-    root = parseXml(answer.body);
-  } catch (error) {
-    throw badAnswer("an answer that is no XML", error);
-  }
-  const failure = failureInBody(root, answer);
-  if (failure !== undefined) throw failure;
-  return root;
 }
