@@ -1,9 +1,10 @@
 // Another process that has a database open, as the app has it: locks belong to processes, so a connection in the
 // test's own process would prove nothing.
 
-import { fork } from "node:child_process";
+import { fork, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import type { Answer, Request } from "./app-process.ts";
 
 export type App = Awaited<ReturnType<typeof startApp>>;
@@ -55,4 +56,21 @@ export async function startApp(path: string, { timeoutMs = 0 }: { readonly timeo
   };
   await app.open();
   return app;
+}
+
+/** Commits from another process, and comes back when it is done: for what must happen in the middle of a step. */
+export function commitMeanwhile(path: string, payloadBytes = 300): void {
+  const script = `
+    import { DatabaseSync } from "node:sqlite";
+    const { commitNext } = await import(process.env.WORKLOAD);
+    commitNext(new DatabaseSync(process.env.DATABASE), { payloadBytes: Number(process.env.PAYLOAD), keep: 50 });
+    process.kill(process.pid, "SIGKILL"); // closes nothing, and so checkpoints nothing
+  `;
+  const workload = pathToFileURL(join(import.meta.dirname, "workload.ts")).href;
+  const env = { ...process.env, WORKLOAD: workload, DATABASE: path, PAYLOAD: String(payloadBytes) };
+  const { signal, stderr } = spawnSync(process.execPath, ["--input-type=module", "--eval", script], {
+    env,
+    encoding: "utf8",
+  });
+  if (signal !== "SIGKILL") throw new Error(`the commit failed: ${stderr}`);
 }

@@ -41,6 +41,11 @@ export function commitNext(
 /** What a look at the tables finds: the last transaction, or why the database is no state that ever was. */
 export function judge(path: string): { readonly n: number } | { readonly wrong: string } {
   using database = new DatabaseSync(path);
+  return judgeDatabase(database);
+}
+
+/** The same for a database that is open. */
+export function judgeDatabase(database: DatabaseSync): { readonly n: number } | { readonly wrong: string } {
   const integrity = database.prepare("PRAGMA integrity_check").all() as { integrity_check: string }[];
   if (integrity[0]?.integrity_check !== "ok") return { wrong: `integrity_check: ${integrity[0]?.integrity_check}` };
   const head = database.prepare("SELECT n, hash, digest FROM head").get() as {

@@ -8,7 +8,7 @@ import { commitNext } from "./workload.ts";
 
 const [path = "", acknowledged = "", seed = "1", temper = "calm"] = process.argv.slice(2);
 const random = seededRandom(Number(seed));
-const log = openSync(acknowledged, "w");
+const log = openSync(acknowledged, "a");
 let stopping = false;
 process.on("SIGTERM", () => {
   stopping = true;

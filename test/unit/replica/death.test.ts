@@ -67,8 +67,9 @@ describe("the death of the replicator's process", () => {
     const last = await app.commit();
 
     await using next = await startReplicator(places);
-    const fullCopies = expect.objectContaining({ length: needed === "a copy" ? 1 : 0 });
-    expect(await next.ask("sync")).toMatchObject({ error: undefined, fullCopies });
+    const answer = await next.ask("sync");
+    expect(answer?.error).toBeUndefined();
+    expect(answer?.fullCopies).toHaveLength(needed === "a copy" ? 1 : 0);
     const store = openFileStore(places.replica, { random: systemRandom });
     expect(await judgeReplica({ store, driver, target: join(directory.path, "restored.db") })).toEqual({ n: last });
     const found = await rangesAt(store, 0);

@@ -6,7 +6,7 @@ import { formatLtxName } from "../../../src/replica/ltx/names.ts";
 import { toTxid } from "../../../src/replica/ltx/txid.ts";
 import { readState } from "../../../src/replica/state.ts";
 import type { ObjectStore } from "../../../src/storage/store.ts";
-import { startApp } from "../../support/app.ts";
+import { commitMeanwhile, startApp } from "../../support/app.ts";
 import { installedDriver } from "../../support/driver.ts";
 import { SCHEMA } from "../../support/workload.ts";
 import { chain, never, rangesAt, readFiles, replicated } from "./support.ts";
@@ -349,7 +349,23 @@ describe("a start on a volume that replicated before", () => {
     expect(await rangesAt(replica.store, 0)).toEqual(chain(4));
   });
 
-  it("copies the whole database where the state is gone", async () => {
+  it("copies the whole database where the log breaks off in the middle of the work", async () => {
+    await using replica = await replicated(driver);
+    await replica.sync();
+    await replica.app.commit();
+    await replica.sync();
+    const { position } = replica.attached;
+    if (position?.kind !== "log") throw new Error("the log is empty");
+    const header = { ...position.header, salts: [position.header.salts[0] - 1, 4711] as const };
+    replica.attached.advance({ position: { ...position, header }, sealed: false });
+    const last = await replica.app.commit();
+    await replica.sync();
+    expect(replica.fullCopies[1]).toContain("the log was restarted before it was copied");
+    expect(await rangesAt(replica.store, 0)).toEqual(chain(3));
+    expect(await replica.judge()).toEqual({ n: last });
+  });
+
+  it("notes what is under way before it uploads, and nothing else beside the database", async () => {
     await using replica = await replicated(driver);
     await replica.sync();
     const state = await readState(replica.stateDirectory);
@@ -394,6 +410,57 @@ describe("maintain", () => {
     await replica.maintain();
     expect(replica.fullCopies).toHaveLength(1);
     expect(await replica.judge()).toEqual({ n: 70 });
+  });
+});
+
+describe("maintain, where writers keep the log long", () => {
+  /** Things to do at a step, in turn; nothing once they are used up. */
+  type Script = Map<string, (() => void)[]>;
+
+  async function longLog(script: Script) {
+    const at = (label: string) => script.get(label)?.shift()?.();
+    const replica = await replicated(driver, { pageSize: 512, at });
+    await replica.sync();
+    await replica.app.commit(60, { payloadBytes: 40_000, keep: 5 });
+    await replica.sync();
+    return replica;
+  }
+
+  it("ships what was captured under the write lock, though the log is overwritten at once", async () => {
+    const script: Script = new Map();
+    await using replica = await longLog(script);
+    const commit = () => commitMeanwhile(replica.path, 3000);
+    script.set("checkpoint", [commit]); // so that the gentle way fails
+    script.set("reader ended", [() => {}, commit]); // after all was copied: the tail
+    script.set("write lock released", [() => commitMeanwhile(replica.path, 3_000_000)]); // as far as the tail reached
+    await replica.maintain();
+    expect([...script.values()]).toEqual([[], [], []]);
+    await replica.sync();
+    expect(await replica.judge()).toEqual({ n: 63 });
+    expect(replica.fullCopies).toHaveLength(1);
+  });
+
+  it("copies the whole database where the log can't be read, and checkpoints nothing before", async () => {
+    const script: Script = new Map();
+    await using replica = await longLog(script);
+    const { attached } = replica;
+    const commit = () => commitMeanwhile(replica.path, 3000);
+    const damage = () => {
+      commit();
+      const { position } = attached;
+      if (position?.kind !== "log") throw new Error("the log is empty");
+      // To the reader it is the same: the frames behind the position don't continue its checksum.
+      attached.advance({ position: { ...position, checksum: [position.checksum[0] ^ 1, 0] }, sealed: false });
+    };
+    script.set("checkpoint", [commit]);
+    script.set("reader ended", [() => {}, damage]);
+    await replica.maintain();
+    const { frames, checkpointed } = attached.walState();
+    expect(checkpointed).toBeLessThan(frames);
+    const last = await replica.app.commit();
+    await replica.sync();
+    expect(replica.fullCopies[1]).toContain("wrong checksum");
+    expect(await replica.judge()).toEqual({ n: last });
   });
 });
 

@@ -28,7 +28,7 @@ const inLog: ReplicatedPosition = {
 const inFile: ReplicatedPosition = {
   txid: toTxid(2n ** 64n - 1n),
   pageCount: 1,
-  position: { kind: "file", sizeBytes: 4096, modifiedMs: 1795470772180.1234 },
+  position: { kind: "file", sizeBytes: 4096, modifiedMs: 1795470772180.125 },
 };
 const state: ReplicationState = { databaseId: "an id", replica: "file:///backup/db", acked: inFile, pending: inLog };
 

@@ -17,6 +17,8 @@ import { type judge, makeDatabase } from "../../support/workload.ts";
 
 export const never = new AbortController().signal;
 
+export type Replicated = Awaited<ReturnType<typeof replicated>>;
+
 /** A database that an app in another process writes to, and a replicator of it. */
 export async function replicated(
   driver: Driver,

@@ -6,7 +6,7 @@ import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
 import { attach, type Position } from "../../../src/sqlite/attached.ts";
 import { SqliteError } from "../../../src/sqlite/driver.ts";
-import { type App, startApp } from "../../support/app.ts";
+import { type App, commitMeanwhile, startApp } from "../../support/app.ts";
 import { installedDriver } from "../../support/driver.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 import { type judge, makeDatabase } from "../../support/workload.ts";
@@ -541,6 +541,45 @@ describe("snapshot", () => {
     }
     await app.checkpoint("PASSIVE");
     expect(attached.walState().checkpointed).toBe(attached.walState().frames);
+  });
+
+  it("is of one commit, where others come right after its reader began", async () => {
+    let commits = 0;
+    let path = "";
+    const after = (sql: string) => {
+      if (!sql.startsWith("SELECT 1") || commits === 0) return;
+      commits -= 1;
+      commitMeanwhile(path, 3000);
+    };
+    await using held = await hold(watched(driver, { after }));
+    const { app, copy } = held;
+    path = held.path;
+    await app.commit(3);
+    commits = 3;
+    copy.begin();
+    expect(commits).toBe(0);
+    expect(copy.judge()).toEqual({ n: 6 });
+    await app.commit();
+    copy.catchUp();
+    expect(copy.judge()).toEqual({ n: 7 });
+  });
+
+  it("leaves no reader behind where it fails after it has begun", async () => {
+    let failing = true;
+    const at = (label: string) => {
+      if (failing && label === "snapshot begun") throw new Error("out of memory");
+    };
+    await using held = await hold(driver, { at });
+    const { app, attached, copy } = held;
+    await app.commit(3);
+    expect(() => attached.snapshot()).toThrow("out of memory");
+    failing = false;
+    await app.commit(3);
+    copy.begin();
+    await attached.handOver(async () => void copy.catchUp());
+    await app.checkpoint("PASSIVE");
+    expect(attached.walState().checkpointed).toBe(attached.walState().frames);
+    expect(copy.judge()).toEqual({ n: 6 });
   });
 
   it("does not wait for a writer that holds the lock, and leaves nothing open", async () => {

@@ -1,0 +1,380 @@
+// Plants bugs, one at a time, in a copy of the sources, and runs the test that must notice:
+// npm run mutants [-- --only 3]. Fails where a bug goes unnoticed, or where its place is no longer there.
+
+import { spawnSync } from "node:child_process";
+import { cpSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { temporaryDirectory } from "../test/support/temporary.ts";
+
+type Mutant = {
+  readonly bug: string;
+  readonly file: string;
+  /** What stands there once, and what stands there instead. */
+  readonly edits: readonly (readonly [string, string])[];
+  /** The test file that notices. */
+  readonly test: string;
+  /** Of that file, only the tests whose names contain this. */
+  readonly only?: string;
+};
+
+const ATTACHED = { file: "src/sqlite/attached.ts", test: "test/unit/sqlite/attached.test.ts" } as const;
+const READ = { file: "src/sqlite/wal/read.ts", test: "test/unit/sqlite/wal/read.test.ts" } as const;
+const SHIPMENT = { file: "src/replica/shipment.ts", test: "test/unit/replica/shipment.test.ts" } as const;
+const REPLICATOR = { file: "src/replica/replicator.ts", test: "test/unit/replica/replicator.test.ts" } as const;
+const RESTORE = { file: "src/replica/restore-to.ts", test: "test/unit/replica/restore.test.ts" } as const;
+
+const MUTANTS: readonly Mutant[] = [
+  {
+    ...ATTACHED,
+    bug: "no write lock while the log is sealed",
+    edits: [['try {\n        writer.exec("BEGIN IMMEDIATE");', 'try {\n        writer.exec("BEGIN");']],
+  },
+  {
+    ...ATTACHED,
+    bug: "the old reader ends before the next begins",
+    edits: [
+      [
+        "beginRead(spare);\n      try {",
+        'reader.exec("ROLLBACK");\n      beginRead(reader);\n      beginRead(spare);\n      try {',
+      ],
+    ],
+  },
+  {
+    ...ATTACHED,
+    bug: "any change of the salts is accepted",
+    edits: [["header.salts[0] !== (inLog.header.salts[0] + 1) >>> 0", "inLog.header.pageSize === undefined"]],
+  },
+  {
+    ...ATTACHED,
+    bug: "a restart is accepted though the log was not sealed",
+    edits: [['if (!sealed) return "the log was restarted before it was copied";', ""]],
+  },
+  {
+    ...ATTACHED,
+    bug: "the log is read to its file's end, and not to mxFrame",
+    edits: [
+      [
+        "const { frames, checkpointed } = walState();\n    const header",
+        "const { checkpointed } = walState();\n    const frames =\n      file === undefined ? 0 : Math.max(0, Math.floor((fstatSync(file).size - 32) / (24 + pageSize)));\n    const header",
+      ],
+    ],
+  },
+  {
+    ...ATTACHED,
+    bug: "what is committed before the seal is not copied",
+    edits: [["if (!copy()) return undefined;", ""]],
+  },
+  {
+    ...ATTACHED,
+    bug: "no reader begins after a seal whose checkpoint failed",
+    edits: [
+      ["} finally {\n          beginRead(reader);\n        }", "} finally {\n        }\n        beginRead(reader);"],
+    ],
+  },
+  {
+    ...ATTACHED,
+    bug: "pages are read from a log that the next writer may overwrite",
+    edits: [["if (checkpointed) return readPage(database, (page - 1) * pageSize, pageSize);", ""]],
+  },
+  {
+    ...ATTACHED,
+    bug: "a snapshot takes nothing from the log",
+    edits: [
+      [
+        "const inWal = sealedThen ? undefined : overlay?.pages;",
+        "const inWal = overlay?.pages === undefined ? overlay : undefined;",
+      ],
+    ],
+    only: "snapshot",
+  },
+  {
+    ...ATTACHED,
+    bug: "a snapshot reads from a log that the next writer may overwrite",
+    edits: [["const inWal = sealedThen ? undefined : overlay?.pages;", "const inWal = overlay?.pages;"]],
+    only: "snapshot",
+  },
+  {
+    ...ATTACHED,
+    bug: "a snapshot does not look whether a commit got in between",
+    edits: [
+      [
+        "if (begun.frames === frames && logSalts() === salts) return begun;",
+        "if (begun.frames >= 0 || salts === frames.toString()) return begun;",
+      ],
+    ],
+  },
+  {
+    ...ATTACHED,
+    bug: "a damaged header counts as an empty log",
+    edits: [['throw new WalMismatch("the log has no sound header")', "return undefined as unknown as WalChanges"]],
+  },
+  {
+    ...ATTACHED,
+    bug: "a snapshot that fails leaves its reader open",
+    edits: [["view.close(); // or", "// or"]],
+    only: "snapshot",
+  },
+  {
+    ...ATTACHED,
+    bug: "the log is resumed by its length alone",
+    edits: [["withWal((file) => file !== undefined && stillAt(file, from))", "frames >= 0"]],
+    only: "resume",
+  },
+  {
+    ...ATTACHED,
+    bug: "a file is resumed whatever was written to it",
+    edits: [["frames === 0 && sameStamp(from, stamp(database))", "frames === 0"]],
+    only: "resume",
+  },
+  {
+    ...ATTACHED,
+    bug: "another file in the database's place goes unnoticed",
+    edits: [["return found.ino === held.ino && found.dev === held.dev;", "return found.dev === held.dev;"]],
+    only: "isStillThere",
+  },
+  {
+    ...READ,
+    bug: "the running checksum is not looked at",
+    edits: [
+      ["if (checksum[0] !== found.checksum[0] || checksum[1] !== found.checksum[1])", "if (checksum.length !== 2)"],
+    ],
+  },
+  {
+    ...READ,
+    bug: "the frames' salts are not looked at",
+    edits: [["if (!sameSalts(found.salts, header.salts)) throw", "if (found.salts.length !== 2) throw"]],
+  },
+  {
+    ...READ,
+    bug: "a part of a transaction is taken for a whole one",
+    edits: [["if (inTransaction.length > 0 || commitSize === 0) throw", "if (commitSize === 0) throw"]],
+  },
+  {
+    ...READ,
+    bug: "pages above the end of a shrunken database are kept",
+    edits: [["if (found.commitSize < commitSize) forgetAbove(pages, found.commitSize);", ""]],
+  },
+  {
+    ...READ,
+    bug: "a last frame that was overwritten counts as the same",
+    edits: [
+      ["checksum[0] === position.checksum[0] &&\n    checksum[1] === position.checksum[1]", "checksum.length === 2"],
+    ],
+  },
+  {
+    ...SHIPMENT,
+    bug: "new pages that nobody wrote are left out",
+    edits: [["for (let page = sizeBefore + 1; page <= sizeAfter; page += 1) pages.add(page as PageNumber);", ""]],
+  },
+  {
+    ...SHIPMENT,
+    bug: "a database that shrank and grew again is taken for one that did not",
+    edits: [["Math.min(previous.pageCount, changes.smallestCommitSize)", "previous.pageCount"]],
+  },
+  {
+    ...SHIPMENT,
+    bug: "the page of the file locks is shipped",
+    edits: [["pages.delete(lockPage(pageSize));", ""]],
+  },
+  {
+    ...SHIPMENT,
+    file: "src/sqlite/page.ts",
+    bug: "the lock page is reckoned for pages of 4096 bytes only",
+    edits: [
+      [
+        "toPageNumber(LOCK_BYTE / pageSize + 1)",
+        "toPageNumber(LOCK_BYTE / Math.max(4096, Math.min(4096, pageSize)) + 1)",
+      ],
+    ],
+  },
+  {
+    ...REPLICATOR,
+    bug: "moves on before the store has answered",
+    edits: [
+      [
+        "await upload(key(SYNC_LEVEL, { min: txid, max: txid }), body, { timestampMs, signal });",
+        "const body2 = [...body()];\n    acked = position;\n    lastTxid = txid;\n    attached.advance(mark);\n    shipment = undefined;\n    await upload(key(SYNC_LEVEL, { min: txid, max: txid }), () => body2, { timestampMs, signal });",
+      ],
+    ],
+    only: "a store that fails",
+  },
+  {
+    ...REPLICATOR,
+    bug: "what is under way is not noted before it is uploaded",
+    edits: [
+      [
+        "await writeState(stateDirectory, { databaseId, replica: store.address, acked, pending: position });",
+        "void writeState;",
+      ],
+    ],
+    only: "a start on a volume",
+  },
+  {
+    ...REPLICATOR,
+    bug: "whatever stands under our name counts as our own",
+    edits: [
+      ["if (stored !== undefined && (await sameBytes(stored, body()))) return;", "if (stored !== undefined) return;"],
+    ],
+    only: "a store that fails",
+  },
+  {
+    ...REPLICATOR,
+    bug: "nothing under our name counts as our own",
+    edits: [["if (stored !== undefined && (await sameBytes(stored, body()))) return;", ""]],
+    only: "a store that fails",
+  },
+  {
+    ...REPLICATOR,
+    bug: "a longer file that begins like ours counts as our own",
+    edits: [["return offset === expected.byteLength;", "return offset >= expected.byteLength / 2;"]],
+    only: "a store that fails",
+  },
+  {
+    ...REPLICATOR,
+    bug: "a sync goes on as long as the app commits",
+    edits: [
+      [
+        "return captureNext() ? files + (await shipBegun(signal)) : files;",
+        "let all = files;\n    while (captureNext()) all += await shipBegun(signal);\n    return all;",
+      ],
+    ],
+    only: "sync",
+  },
+  {
+    ...REPLICATOR,
+    bug: "a broken log is passed over in silence",
+    edits: [
+      ['if (found.kind === "broken") beginFullCopy(found.reason);', 'if (found.kind === "broken") return false;'],
+    ],
+    test: "test/unit/replica/replicator.test.ts",
+  },
+  {
+    ...REPLICATOR,
+    bug: "the tail is read from the log after the seal",
+    edits: [["shipment = { ...tail, body: () => bytes };", "shipment = bytes.length > 0 ? tail : tail;"]],
+  },
+  {
+    ...REPLICATOR,
+    bug: "the log is sealed though it could not be copied",
+    edits: [
+      ['if (found.kind !== "changes") return found.kind === "nothing";', 'if (found.kind !== "changes") return true;'],
+    ],
+  },
+  {
+    ...REPLICATOR,
+    bug: "the log is checkpointed in one step, before it is copied",
+    edits: [["await attached.handOver(copy);\n      if (attached.walState()", "if (attached.walState()"]],
+    only: "maintain",
+  },
+  {
+    file: "src/replica/inspect.ts",
+    test: "test/unit/replica/inspect.test.ts",
+    bug: "only level 0 is listed",
+    edits: [["for (const level of LEVELS) {", "for (const level of LEVELS.slice(0, 1)) {"]],
+  },
+  {
+    ...RESTORE,
+    file: "src/replica/ltx/plan.ts",
+    bug: "a hole in the history is not noticed",
+    edits: [["if (beyond !== undefined) throw hole(reached, beyond);", ""]],
+  },
+  {
+    ...RESTORE,
+    file: "src/replica/ltx/apply.ts",
+    bug: "a missing page is not noticed",
+    edits: [["if (missing !== undefined) {", "if (missing === 0) {"]],
+  },
+  {
+    ...RESTORE,
+    file: "src/replica/ltx/apply.ts",
+    bug: "pages from before a shrinking show through",
+    test: "test/unit/replica/restore-to.test.ts",
+    edits: [["page > smallestPageCount || written.has(page)", "written.has(page)"]],
+  },
+  {
+    ...RESTORE,
+    bug: "a log that a killed restore left is replayed",
+    edits: [['for (const suffix of ["", ...SIDE_FILE_SUFFIXES]) await rm', 'for (const suffix of [""]) await rm']],
+  },
+  {
+    ...RESTORE,
+    bug: "a database is written over",
+    test: "test/unit/replica/restore-to.test.ts",
+    edits: [
+      ["await requireAbsent(target);\n  const temporary", "const temporary"],
+      ["await requireAbsent(target);\n    await rename", "await rename"],
+    ],
+  },
+  {
+    file: "src/replica/state.ts",
+    test: "test/unit/replica/state.test.ts",
+    bug: "a damaged state is taken for a sound one",
+    edits: [["if (text !== `", "if (text === `"]],
+  },
+  {
+    file: "src/replica/follow.ts",
+    test: "test/unit/replica/follow.test.ts",
+    bug: "uploads keep no interval",
+    edits: [
+      [
+        "earliestMs = shipped ? clock.monotonic() + syncIntervalMs : 0;",
+        "earliestMs = shipped ? clock.monotonic() : syncIntervalMs * 0;",
+      ],
+    ],
+  },
+];
+
+const ROOT = resolve(import.meta.dirname, "..");
+
+/** A copy of what the tests need, to plant bugs in. */
+function copyOfSources() {
+  const copy = temporaryDirectory();
+  for (const name of ["src", "test", "scripts", "package.json", "tsconfig.json", "vitest.config.ts"]) {
+    const filter = (path: string) => !path.endsWith("/node_modules");
+    cpSync(join(ROOT, name), join(copy.path, name), { recursive: true, filter });
+  }
+  symlinkSync(join(ROOT, "node_modules"), join(copy.path, "node_modules"));
+  return copy;
+}
+
+function passes(directory: string, { test, only }: Pick<Mutant, "test" | "only">): boolean {
+  const vitest = join(directory, "node_modules/vitest/vitest.mjs");
+  const words = ["run", "--project", "unit", "--bail", "1", test, ...(only === undefined ? [] : ["-t", only])];
+  return (
+    spawnSync(process.execPath, [vitest, ...words], { cwd: directory, stdio: "ignore", timeout: 300_000 }).status === 0
+  );
+}
+
+/** False where the bug's place is no longer there. */
+function plant(directory: string, { file, edits }: Mutant): boolean {
+  const path = join(directory, file);
+  let text = readFileSync(path, "utf8");
+  for (const [from, to] of edits) {
+    if (text.split(from).length !== 2) return false;
+    text = text.replace(from, () => to);
+  }
+  writeFileSync(path, text);
+  return true;
+}
+
+const { values } = parseArgs({ options: { only: { type: "string" } } });
+const chosen = MUTANTS.map((mutant, i) => ({ ...mutant, number: i + 1 })).filter(
+  ({ number }) => values.only === undefined || Number(values.only) === number,
+);
+let failed = 0;
+{
+  using sound = copyOfSources();
+  for (const test of new Set(chosen.map((mutant) => mutant.test))) {
+    if (passes(sound.path, { test })) continue;
+    failed += 1;
+    process.stdout.write(`${test} fails without a planted bug, and so proves nothing\n`);
+  }
+}
+for (const mutant of chosen) {
+  using copy = copyOfSources();
+  const result = !plant(copy.path, mutant) ? "IS GONE" : passes(copy.path, mutant) ? "SURVIVED" : "killed";
+  if (result !== "killed") failed += 1;
+  process.stdout.write(`${String(mutant.number).padStart(2)}  ${result.padEnd(8)}  ${mutant.bug} (${mutant.file})\n`);
+}
+process.exitCode = failed > 0 ? 1 : 0;

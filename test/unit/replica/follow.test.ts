@@ -1,0 +1,177 @@
+import { execFileSync } from "node:child_process";
+import { renameSync } from "node:fs";
+import { describe, expect, it, vi } from "vitest";
+import type { Clock } from "../../../src/base/context.ts";
+import type { Event } from "../../../src/base/events.ts";
+import { systemClock, systemRandom } from "../../../src/base/system.ts";
+import { backoff, createFollower } from "../../../src/replica/follow.ts";
+import type { ObjectStore } from "../../../src/storage/store.ts";
+import { installedDriver } from "../../support/driver.ts";
+import { createManualClock, type ManualClock } from "../../support/manual-clock.ts";
+import { type Replicated, rangesAt, replicated } from "./support.ts";
+
+const driver = await installedDriver();
+
+const SYNC_INTERVAL_MS = 5000;
+
+/** A follower at work. Disposing stops it. */
+async function following({
+  clock = createManualClock(),
+  wrap = (store) => store,
+}: {
+  readonly clock?: Clock;
+  readonly wrap?: (store: ObjectStore) => ObjectStore;
+} = {}) {
+  const replica = await replicated(driver, { wrap });
+  const events: Event[] = [];
+  const stop = new AbortController();
+  const breakOff = new AbortController();
+  const follower = createFollower(replica.replicator, {
+    databasePath: replica.path,
+    syncIntervalMs: SYNC_INTERVAL_MS,
+    isStillThere: replica.attached.isStillThere,
+    clock,
+    random: { ...systemRandom, unit: () => 0.5 },
+    log: (event) => void events.push(event),
+    signal: breakOff.signal,
+  });
+  const ended = follower.run({ until: stop.signal });
+  ended.catch(() => {}); // whoever cares awaits it
+  return {
+    replica,
+    follower,
+    events,
+    stop,
+    breakOff,
+    ended,
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await ended.catch(() => {});
+      await replica[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Moves the clock on, from one upload's interval to the next, until that many transactions are in the replica. */
+async function comesTo(
+  lastTxid: bigint,
+  { replica, clock }: { readonly replica: Replicated; readonly clock: ManualClock },
+) {
+  await vi.waitFor(() => {
+    if (replica.replicator.lastTxid === lastTxid) return;
+    if (clock.sleepers()[0] === SYNC_INTERVAL_MS) clock.advance(SYNC_INTERVAL_MS);
+    expect(replica.replicator.lastTxid).toBe(lastTxid);
+  }, 10_000);
+}
+
+describe("a follower", () => {
+  it("ships what is committed, without being told", async () => {
+    await using running = await following({ clock: systemClock });
+    const { replica } = running;
+    await vi.waitFor(async () => expect(await rangesAt(replica.store, 9)).toEqual(["1-1"]), 10_000);
+    await replica.app.commit(2);
+    running.follower.hurry(); // past the interval, not past the upload
+    await vi.waitFor(async () => expect(await replica.judge()).toEqual({ n: 2 }), 10_000);
+  });
+
+  it("notices a commit by the change of the log, and keeps the interval between two uploads", async () => {
+    const clock = createManualClock();
+    await using running = await following({ clock });
+    const { replica } = running;
+    await replica.app.commit();
+    await comesTo(1n, { replica, clock });
+    await replica.app.commit();
+    await comesTo(2n, { replica, clock });
+    await replica.app.commit();
+    await vi.waitFor(() => expect(clock.sleepers()).toEqual([SYNC_INTERVAL_MS]), 10_000);
+    clock.advance(SYNC_INTERVAL_MS - 1);
+    expect(clock.sleepers()).toEqual([1]);
+    expect(replica.replicator.lastTxid).toBe(2n);
+    clock.advance(1);
+    await vi.waitFor(() => expect(replica.replicator.lastTxid).toBe(3n), 10_000);
+    expect(await replica.judge()).toEqual({ n: 3 });
+  });
+
+  it("hurries when it is told to", async () => {
+    const clock = createManualClock();
+    await using running = await following({ clock });
+    const { replica } = running;
+    await replica.app.commit();
+    await comesTo(1n, { replica, clock });
+    await replica.app.commit();
+    await comesTo(2n, { replica, clock });
+    await replica.app.commit();
+    await vi.waitFor(() => expect(clock.sleepers()).toEqual([SYNC_INTERVAL_MS]), 10_000);
+    running.follower.hurry();
+    await vi.waitFor(() => expect(replica.replicator.lastTxid).toBe(3n), 10_000);
+  });
+
+  it("tries again and again while the store is away, ever slower, and tells of it", async () => {
+    const clock = createManualClock();
+    let away = true;
+    const wrap = (store: ObjectStore): ObjectStore => ({
+      ...store,
+      put: (key, body, options) => (away ? Promise.reject(new Error("no route")) : store.put(key, body, options)),
+    });
+    await using running = await following({ clock, wrap });
+    const { replica, events } = running;
+    for (const waitMs of [1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]) {
+      await vi.waitFor(() => expect(clock.sleepers()).toEqual([waitMs]), 10_000);
+      clock.advance(waitMs);
+    }
+    const warnings = events.filter(({ level }) => level === "warn").map(({ text }) => text);
+    expect(warnings[0]).toBe("not replicated, next try in 1 s: no route");
+    expect(warnings.at(-1)).toContain("next try in 30 s");
+    await replica.app.commit(3);
+    away = false;
+    await vi.waitFor(() => expect(clock.sleepers()).toEqual([30_000]), 10_000);
+    clock.advance(30_000);
+    await vi.waitFor(async () => expect(await rangesAt(replica.store, 9)).toEqual(["1-1"]), 10_000);
+    await vi.waitFor(() => expect(events.at(-1)?.text).toMatch(/answers again, after \d+ failed tries/), 10_000);
+    expect(await replica.judge()).toEqual({ n: 3 });
+  });
+
+  it("ends when it is told to, and when an upload is broken off", async () => {
+    const uploading = Promise.withResolvers<void>();
+    const wrap = (store: ObjectStore): ObjectStore => ({
+      ...store,
+      put: (key, body, options) => {
+        if (!key.startsWith("ltx/")) return store.put(key, body, options);
+        uploading.resolve();
+        return new Promise((_, reject) =>
+          options.signal.addEventListener("abort", () => reject(options.signal.reason)),
+        );
+      },
+    });
+    {
+      await using idle = await following();
+      idle.stop.abort();
+      await idle.ended;
+    }
+    await using stuck = await following({ wrap });
+    await uploading.promise;
+    stuck.breakOff.abort();
+    await stuck.ended;
+    expect(stuck.events.filter(({ level }) => level === "warn")).toEqual([]);
+  });
+
+  it("fails where the database was replaced by another file", async () => {
+    const clock = createManualClock();
+    await using running = await following({ clock });
+    const { path } = running.replica;
+    await comesTo(1n, { replica: running.replica, clock });
+    execFileSync("cp", [path, `${path}.copy`]);
+    renameSync(`${path}.copy`, path);
+    running.follower.hurry();
+    await expect(running.ended).rejects.toThrow("was replaced by another file");
+  });
+});
+
+describe("backoff", () => {
+  it("doubles from one second to half a minute, and spreads by a quarter", () => {
+    const waits = (unit: number) => [1, 2, 5, 6, 7, 100].map((n) => backoff(n, { ...systemRandom, unit: () => unit }));
+    expect(waits(0.5)).toEqual([1000, 2000, 16_000, 30_000, 30_000, 30_000]);
+    expect(waits(0)).toEqual([750, 1500, 12_000, 22_500, 22_500, 22_500]);
+    expect(Math.max(...waits(0.999_999))).toBeLessThan(37_500);
+  });
+});
