@@ -70,22 +70,58 @@ const hostIsLittleEndian = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 
 /** Continues a running checksum over `bytes`, whose length must be a multiple of 8. */
 export function addChecksum(start: WalChecksum, bytes: Uint8Array, bigEndian: boolean): WalChecksum {
-  const swap = bigEndian === hostIsLittleEndian;
-  // A typed array reads words many times faster than a DataView, but only from an aligned place.
   const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
-  const words = new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength >> 2);
-  let [s0, s1] = start;
-  for (let i = 0; i + 1 < words.length; i += 2) {
-    let word0 = words[i] ?? 0;
-    let word1 = words[i + 1] ?? 0;
-    if (swap) {
-      word0 = swapBytes(word0);
-      word1 = swapBytes(word1);
-    }
-    s0 = (s0 + word0 + s1) | 0;
-    s1 = (s1 + word1 + s0) | 0;
+  const sum = new RunningChecksum(start, bigEndian);
+  sum.add(new Int32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength >> 2), 0, aligned.byteLength >> 2);
+  return sum.value;
+}
+
+/**
+ * The running checksum, for many frames: it keeps to 32-bit integers, and so sums some gigabytes a second where
+ * numbers that outgrow them would be ten times slower.
+ */
+export class RunningChecksum {
+  readonly #swap: boolean;
+  #s0: number;
+  #s1: number;
+
+  constructor([s0, s1]: WalChecksum, bigEndian: boolean) {
+    this.#swap = bigEndian === hostIsLittleEndian;
+    this.#s0 = s0 | 0;
+    this.#s1 = s1 | 0;
   }
-  return [s0 >>> 0, s1 >>> 0];
+
+  get value(): WalChecksum {
+    return [this.#s0 >>> 0, this.#s1 >>> 0];
+  }
+
+  /** Adds the words from index `from` up to, not including, index `to`: an even number of them. */
+  add(words: Int32Array, from: number, to: number): void {
+    if (this.#swap) this.#addSwapped(words, from, to);
+    else this.#addPlain(words, from, to);
+  }
+
+  #addPlain(words: Int32Array, from: number, to: number): void {
+    let s0 = this.#s0 | 0; // tells the compiler that they are integers
+    let s1 = this.#s1 | 0;
+    for (let i = from; i < to; i = (i + 2) | 0) {
+      s0 = (((s0 + s1) | 0) + (words[i] as number)) | 0;
+      s1 = (((s1 + (words[i + 1] as number)) | 0) + s0) | 0;
+    }
+    this.#s0 = s0;
+    this.#s1 = s1;
+  }
+
+  #addSwapped(words: Int32Array, from: number, to: number): void {
+    let s0 = this.#s0 | 0; // tells the compiler that they are integers
+    let s1 = this.#s1 | 0;
+    for (let i = from; i < to; i = (i + 2) | 0) {
+      s0 = (((s0 + s1) | 0) + swapBytes(words[i] as number)) | 0;
+      s1 = (((s1 + swapBytes(words[i + 1] as number)) | 0) + s0) | 0;
+    }
+    this.#s0 = s0;
+    this.#s1 = s1;
+  }
 }
 
 function swapBytes(word: number): number {

@@ -4,11 +4,11 @@
 import { readSync } from "node:fs";
 import type { PageNumber } from "../page.ts";
 import {
-  addChecksum,
   decodeFrameHeader,
   decodeWalHeader,
   FRAME_HEADER_SIZE,
   frameOffset,
+  RunningChecksum,
   sameSalts,
   WAL_HEADER_SIZE,
   type WalChecksum,
@@ -80,46 +80,50 @@ export function readChanges(file: number, from: WalPosition, last: number): WalC
   const { header } = from;
   const frameSize = FRAME_HEADER_SIZE + header.pageSize;
   const framesPerChunk = Math.max(1, Math.floor(CHUNK_BYTES / frameSize));
-  const buffer = new Uint8Array(framesPerChunk * frameSize);
+  const buffer = new Uint8Array(Math.min(framesPerChunk, last - from.frame) * frameSize);
   const view = new DataView(buffer.buffer);
+  const words = new Int32Array(buffer.buffer);
 
   const pages = new Map<PageNumber, number>();
-  const inTransaction: { page: PageNumber; offset: number }[] = [];
-  let checksum = from.checksum;
+  /** Pages of the transaction that has not ended yet, each behind the offset of its content. */
+  const inTransaction: number[] = [];
+  const checksum = new RunningChecksum(from.checksum, header.bigEndian);
   let commitSize = 0;
   let smallestCommitSize = Number.MAX_SAFE_INTEGER;
 
   for (let frame = from.frame + 1; frame <= last; ) {
-    const count = Math.min(framesPerChunk, last - frame + 1);
-    const length = count * frameSize;
-    if (readSync(file, buffer, 0, length, frameOffset(frame, header.pageSize)) < length) {
+    const length = Math.min(framesPerChunk, last - frame + 1) * frameSize;
+    const start = frameOffset(frame, header.pageSize);
+    if (readSync(file, buffer, 0, length, start) < length) {
       throw new WalMismatch(`the log ends before frame ${last}`);
     }
     for (let at = 0; at < length; at += frameSize, frame += 1) {
+      const word = at >> 2;
+      checksum.add(words, word, word + 2); // page and commit size; not the salts and the sum itself
+      checksum.add(words, word + FRAME_HEADER_SIZE / 4, (at + frameSize) >> 2);
       const found = decodeFrameHeader(view, at);
       if (!sameSalts(found.salts, header.salts)) throw new WalMismatch(`frame ${frame} has other salts`);
-      checksum = addChecksum(checksum, buffer.subarray(at, at + 8), header.bigEndian);
-      checksum = addChecksum(checksum, buffer.subarray(at + FRAME_HEADER_SIZE, at + frameSize), header.bigEndian);
-      if (checksum[0] !== found.checksum[0] || checksum[1] !== found.checksum[1]) {
+      const [s0, s1] = checksum.value;
+      if (s0 !== found.checksum[0] || s1 !== found.checksum[1]) {
         throw new WalMismatch(`frame ${frame} has a wrong checksum`);
       }
       if (found.page === 0) throw new WalMismatch(`frame ${frame} names page 0`);
-      inTransaction.push({
-        page: found.page as PageNumber,
-        offset: frameOffset(frame, header.pageSize) + FRAME_HEADER_SIZE,
-      });
+      inTransaction.push(start + at + FRAME_HEADER_SIZE, found.page);
       if (found.commitSize === 0) continue;
 
       // A shrunken database forgets what was above its end, even if it grows again.
       if (found.commitSize < commitSize) forgetAbove(pages, found.commitSize);
-      for (const { page, offset } of inTransaction) if (page <= found.commitSize) pages.set(page, offset);
+      for (let i = 0; i < inTransaction.length; i += 2) {
+        const page = inTransaction[i + 1] as PageNumber;
+        if (page <= found.commitSize) pages.set(page, inTransaction[i] as number);
+      }
       inTransaction.length = 0;
       commitSize = found.commitSize;
       smallestCommitSize = Math.min(smallestCommitSize, commitSize);
     }
   }
   if (inTransaction.length > 0 || commitSize === 0) throw new WalMismatch(`frame ${last} does not end a transaction`);
-  return { commitSize, smallestCommitSize, pages, end: { header, frame: last, checksum } };
+  return { commitSize, smallestCommitSize, pages, end: { header, frame: last, checksum: checksum.value } };
 }
 
 function forgetAbove(pages: Map<PageNumber, number>, size: number): void {
