@@ -75,7 +75,11 @@ const CAPTURE_TRIES = 20;
 const VIEW_TRIES = 20;
 
 /** A read transaction's place in the log: its last frame, what the log held up to there, and whether the file had it all. */
-type ViewStart = { readonly frames: number; readonly overlay: WalChanges | undefined; readonly sealed: boolean };
+type ViewStart = {
+  readonly frames: number;
+  readonly overlay: { readonly changes: WalChanges; readonly file: number } | undefined;
+  readonly sealed: boolean;
+};
 
 export type Attached = ReturnType<typeof attach>;
 
@@ -86,6 +90,8 @@ export type Attached = ReturnType<typeof attach>;
 export function attach(path: string, { driver, at }: { readonly driver: Driver; readonly at: At }) {
   const database = openSync(path, "r"); // before SQLite's handles, and closed after them
   const walPath = `${path}-wal`;
+  /** The log, open for reading. It carries no locks. */
+  let wal: { readonly file: number; readonly ino: number } | undefined;
   const connect = (busyTimeoutMs: number): Connection => {
     const connection = driver.open(path, { busyTimeoutMs });
     connection.exec("PRAGMA wal_autocheckpoint=0");
@@ -118,25 +124,27 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
     return { frames, checkpointed };
   }
 
-  function withWal<Result>(use: (file: number | undefined) => Result): Result {
-    let file: number;
+  /**
+   * The log as it is now, open for reading; undefined where there is none. SQLite keeps one log as long as we have the
+   * database open; if someone puts another in its place, the old one stays open, since a snapshot may still read it.
+   */
+  function openWal(): number | undefined {
     try {
-      file = openSync(walPath, "r"); // the log carries no locks, so it may be opened and closed
+      const { ino } = statSync(walPath);
+      if (wal?.ino !== ino) wal = { file: openSync(walPath, "r"), ino };
+      return wal.file;
     } catch (error) {
-      if (systemCode(error) === "ENOENT") return use(undefined);
+      if (systemCode(error) === "ENOENT") return undefined;
       throw error;
-    }
-    try {
-      return use(file);
-    } finally {
-      closeSync(file);
     }
   }
 
-  /** One look at the log: "again" where a restart of the log got in between. */
-  function look(file: number | undefined): Capture | "again" {
+  /** One look at the log, up to frame `most`: "again" where a restart of the log got in between. */
+  function look(most: number): Capture | "again" {
+    const file = openWal();
     const before = file === undefined ? undefined : readWalHeader(file);
-    const { frames, checkpointed } = walState();
+    const { frames: all, checkpointed } = walState();
+    const frames = Math.min(all, most);
     const header = file === undefined ? undefined : readWalHeader(file);
     if (before?.salts.join() !== header?.salts.join()) return "again";
 
@@ -152,15 +160,18 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
     if (frames < from.frame) return "again";
     if (frames === from.frame) {
       if (!stillAt(file, from)) return { kind: "broken", reason: "the last copied frame was overwritten" };
-      sealed = checkpointed === frames;
+      sealed = checkpointed === frames && frames === all;
       return { kind: "nothing" };
     }
     const changes = readChanges(file, from, frames);
+    // Where all is checkpointed, our reader has nothing of the log to hold, and what it sees is all of it.
+    const isCheckpointed = checkpointed === all;
+    assert(!isCheckpointed || frames === all, "what is wholly checkpointed is captured whole");
     return {
       kind: "changes",
       changes,
-      page: changedPages(changes, { checkpointed: checkpointed === frames }),
-      mark: { position: { kind: "log", ...changes.end }, sealed: checkpointed === frames },
+      page: changedPages(changes, { file, isCheckpointed }),
+      mark: { position: { kind: "log", ...changes.end }, sealed: isCheckpointed },
     };
   }
 
@@ -181,32 +192,32 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
    * Our reader pins one of the two places. Where the log was wholly checkpointed, the next writer may overwrite it,
    * as the reader may have begun just then; but then no checkpoint gets past the reader to the database file.
    */
-  function changedPages(changes: WalChanges, { checkpointed }: { readonly checkpointed: boolean }): PageReader {
+  function changedPages(
+    changes: WalChanges,
+    { file, isCheckpointed }: { readonly file: number; readonly isCheckpointed: boolean },
+  ): PageReader {
     return (page) => {
       const offset = changes.pages.get(page);
       if (offset === undefined) return new Uint8Array(pageSize);
-      if (checkpointed) return readPage(database, (page - 1) * pageSize, pageSize);
-      return withWal((file) => {
-        assert(file !== undefined, "the log is pinned by our reader");
-        return readPage(file, offset, pageSize);
-      });
+      if (isCheckpointed) return readPage(database, (page - 1) * pageSize, pageSize);
+      return readPage(file, offset, pageSize);
     };
   }
 
-  function readWholeLog(frames: number): WalChanges {
-    return withWal((file) => {
-      const header = file === undefined ? undefined : readWalHeader(file);
-      if (file === undefined || header === undefined) throw new WalMismatch("the log has no sound header");
-      return readChanges(file, walStart(header), frames);
-    });
+  function readWholeLog(frames: number): { readonly changes: WalChanges; readonly file: number } {
+    const file = openWal();
+    const header = file === undefined ? undefined : readWalHeader(file);
+    if (file === undefined || header === undefined) throw new WalMismatch("the log has no sound header");
+    return { changes: readChanges(file, walStart(header), frames), file };
   }
 
-  function capture(): Capture {
+  function capture({ upTo }: { readonly upTo?: Mark } = {}): Capture {
+    const most = upTo?.position.kind === "log" ? upTo.position.frame : Number.MAX_SAFE_INTEGER;
     at("capture");
     let mismatch: unknown;
     for (let tries = 0; tries < CAPTURE_TRIES; tries += 1) {
       try {
-        const found = withWal(look);
+        const found = look(most);
         if (found !== "again") return found;
       } catch (error) {
         if (!(error instanceof WalMismatch)) throw error;
@@ -254,8 +265,14 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
     return withRetriedLock(writer, () => beginView(view));
   }
 
+  function isStillAt(position: WalPosition): boolean {
+    const file = openWal();
+    return file !== undefined && stillAt(file, position);
+  }
+
   function logSalts(): string | undefined {
-    return withWal((file) => (file === undefined ? undefined : readWalHeader(file)?.salts.join()));
+    const file = openWal();
+    return file === undefined ? undefined : readWalHeader(file)?.salts.join();
   }
 
   function endOlder(): void {
@@ -284,15 +301,17 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
       const continues =
         from.kind === "file"
           ? frames === 0 && sameStamp(from, stamp(database))
-          : from.header.pageSize === pageSize &&
-            frames >= from.frame &&
-            withWal((file) => file !== undefined && stillAt(file, from));
+          : from.header.pageSize === pageSize && frames >= from.frame && isStillAt(from);
       if (!continues) return false;
       position = from;
       sealed = frames === checkpointed && frames === (from.kind === "log" ? from.frame : 0);
       return true;
     },
 
+    /**
+     * What was committed since the last capture, or since then up to the commit at `upTo`, which must be one of this
+     * log's.
+     */
     capture,
 
     /** Moves on after the changes of a capture, or a snapshot, are safe elsewhere. */
@@ -302,9 +321,8 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
 
     /** Makes what was captured durable here, so that no copy is ever ahead of the volume. */
     syncWal(): void {
-      withWal((file) => {
-        if (file !== undefined) fdatasyncSync(file);
-      });
+      const file = openWal();
+      if (file !== undefined) fdatasyncSync(file);
     },
 
     /**
@@ -379,20 +397,19 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
       }
       const { overlay, sealed: sealedThen } = begun;
       const pageCount = Number(view.all("PRAGMA page_count")[0]?.["page_count"]);
-      const inWal = sealedThen ? undefined : overlay?.pages;
+      const inWal = sealedThen ? undefined : overlay?.changes.pages;
+      const file = overlay?.file;
       return {
         pageCount,
         mark: {
-          position: overlay === undefined ? { kind: "file", ...stamp(database) } : { kind: "log", ...overlay.end },
+          position:
+            overlay === undefined ? { kind: "file", ...stamp(database) } : { kind: "log", ...overlay.changes.end },
           sealed: sealedThen,
         },
         page: (page) => {
           const offset = inWal?.get(page);
-          if (offset === undefined) return readPage(database, (page - 1) * pageSize, pageSize);
-          return withWal((file) => {
-            assert(file !== undefined, "the log is pinned by the snapshot's reader");
-            return readPage(file, offset, pageSize);
-          });
+          if (offset === undefined || file === undefined) return readPage(database, (page - 1) * pageSize, pageSize);
+          return readPage(file, offset, pageSize);
         },
         [Symbol.dispose]: () => view.close(),
       };
@@ -417,6 +434,7 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
     close(): void {
       for (const connection of [reader, spare, writer, control]) connection?.close();
       closeSync(database);
+      if (wal !== undefined) closeSync(wal.file);
     },
   };
 }
