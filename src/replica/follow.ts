@@ -1,4 +1,7 @@
-// When to ship: at once after an idle time, under load once an interval, and slower while the store is away.
+// When to copy, and when to upload: at once after a quiet time, then once an interval, sooner where the log grows
+// fast, ever less often while the store is away.
+//
+// Capturing and uploading are two loops, so that a store that is slow or away never keeps the log from being emptied.
 
 import { type FSWatcher, watch } from "node:fs";
 import { basename, dirname } from "node:path";
@@ -7,8 +10,14 @@ import { describe } from "../base/errors.ts";
 import { info, type Log, warn } from "../base/events.ts";
 import type { Replicator } from "./replicator.ts";
 
-/** How often the log is looked at although no change was seen: a file watch may miss one. */
+/** How often a quiet log is looked at although no change was seen: a file watch may miss one. */
 const POLL_INTERVAL_MS = 1000;
+
+/** How often the log's growth is looked at while the app commits. It costs some microseconds. */
+const BUSY_POLL_MS = 25;
+
+/** How much may be in the log, in bytes, before it is captured ahead of the interval. */
+const BURST_BYTES = 8 * 1024 * 1024;
 
 /** Waits after failures: doubling from the first to the last. */
 const FIRST_BACKOFF_MS = 1000;
@@ -22,6 +31,8 @@ export type Follower = {
   run(options: { readonly until: AbortSignal }): Promise<void>;
   /** Ships at once, without waiting for the interval to pass. */
   hurry(): void;
+  /** What the last try to upload failed with; undefined where it succeeded. */
+  readonly lastError: string | undefined;
 };
 
 export function createFollower(
@@ -46,39 +57,87 @@ export function createFollower(
     readonly signal: AbortSignal;
   },
 ): Follower {
-  const alarm = createAlarm(clock);
-  let failures = 0;
+  const changes = createAlarm(clock);
+  const uploads = createAlarm(clock);
+  let lastError: string | undefined;
 
-  async function shipOnce(): Promise<boolean> {
-    const files = await replicator.sync({ signal });
-    if (files > 0) await replicator.maintain({ signal });
-    if (failures > 0) log(info("replicate", `the replica answers again, after ${failures} failed tries`));
-    failures = 0;
-    return files > 0;
+  async function captureWhile(stop: AbortSignal): Promise<void> {
+    while (!stop.aborted) {
+      if (!isStillThere()) throw new Error(`"${databasePath}" was replaced by another file`);
+      const startedMs = clock.monotonic();
+      if (await replicator.capture({ signal })) {
+        uploads.ring("news");
+        await replicator.maintain({ signal });
+        await busyTime(startedMs + syncIntervalMs, stop);
+      } else {
+        await quietTime(stop);
+      }
+    }
+  }
+
+  /** Until `endMs`, or until so much is committed that the log has to be emptied. */
+  async function busyTime(endMs: number, stop: AbortSignal): Promise<void> {
+    for (;;) {
+      const restMs = endMs - clock.monotonic();
+      if (restMs <= 0 || stop.aborted || replicator.uncapturedBytes >= BURST_BYTES) return;
+      if (await changes.wait("hurry", Math.min(restMs, BUSY_POLL_MS), stop)) return;
+    }
+  }
+
+  /** Until the log changes. It is watched only then: a watch costs a busy app, and us, something at each commit. */
+  async function quietTime(stop: AbortSignal): Promise<void> {
+    using _watch = watchLog(databasePath, () => changes.ring("news"));
+    if (replicator.uncapturedBytes > 0) return; // committed before the watch began
+    await changes.wait("news", POLL_INTERVAL_MS, stop);
+  }
+
+  async function uploadWhile(stop: AbortSignal): Promise<void> {
+    let failures = 0;
+    let earliestMs = 0;
+    for (;;) {
+      if (failures === 0 && !replicator.isBehind) await uploads.wait("news", Number.POSITIVE_INFINITY, stop);
+      await uploads.wait("hurry", earliestMs - clock.monotonic(), stop);
+      if (stop.aborted) return;
+      const startedMs = clock.monotonic();
+      try {
+        await replicator.upload({ signal });
+        if (replicator.wantsSnapshot) await replicator.snapshot({ signal });
+        if (failures > 0) log(info("replicate", `the replica answers again, after ${failures} failed tries`));
+        failures = 0;
+        lastError = undefined;
+        earliestMs = startedMs + syncIntervalMs;
+      } catch (error) {
+        if (signal.aborted) return;
+        failures += 1;
+        lastError = describe(error);
+        const waitMs = backoff(failures, random);
+        earliestMs = startedMs + waitMs;
+        log(warn("replicate", `not replicated, next try in ${Math.round(waitMs / 1000)} s: ${lastError}`));
+      }
+    }
   }
 
   return {
-    hurry: () => alarm.ring("hurry"),
+    hurry() {
+      changes.ring("hurry");
+      uploads.ring("hurry");
+    },
+
+    get lastError() {
+      return lastError;
+    },
 
     async run({ until }) {
-      using _watch = watchLog(databasePath, () => alarm.ring("change"));
-      const stop = AbortSignal.any([until, signal]);
-      let earliestMs = 0;
-      for (;;) {
-        await alarm.wait("hurry", earliestMs - clock.monotonic(), stop);
-        if (stop.aborted) return;
-        if (!isStillThere()) throw new Error(`"${databasePath}" was replaced by another file`);
-        try {
-          const shipped = await shipOnce();
-          earliestMs = shipped ? clock.monotonic() + syncIntervalMs : 0;
-          await alarm.wait("change", POLL_INTERVAL_MS, stop);
-        } catch (error) {
-          if (signal.aborted) return;
-          failures += 1;
-          const waitMs = backoff(failures, random);
-          earliestMs = clock.monotonic() + waitMs;
-          log(warn("replicate", `not replicated, next try in ${Math.round(waitMs / 1000)} s: ${describe(error)}`));
-        }
+      const failed = new AbortController();
+      const stop = AbortSignal.any([until, signal, failed.signal]);
+      const loops = [captureWhile(stop), uploadWhile(stop)];
+      try {
+        await Promise.all(loops);
+      } catch (error) {
+        if (!signal.aborted) throw error;
+      } finally {
+        failed.abort();
+        await Promise.allSettled(loops);
       }
     },
   };
@@ -90,9 +149,9 @@ export function backoff(failures: number, random: Random): number {
   return waitMs * (0.75 + 0.5 * random.unit());
 }
 
-/** A wait that something may cut short. "hurry" cuts every wait, "change" only the wait for a change. */
+/** A wait that something may cut short. "hurry" cuts every wait, "news" only the wait for news. */
 function createAlarm(clock: Clock) {
-  type Sound = "change" | "hurry";
+  type Sound = "news" | "hurry";
   const heard = new Set<Sound>();
   let wake: ((sound: Sound) => void) | undefined;
   return {
@@ -100,19 +159,33 @@ function createAlarm(clock: Clock) {
       heard.add(sound);
       wake?.(sound);
     },
-    /** Resolves when `sound` or "hurry" was rung since it was last waited for, after `ms`, or when aborted. */
-    async wait(sound: Sound, ms: number, signal: AbortSignal): Promise<void> {
-      const rung = () => heard.has(sound) || heard.has("hurry");
-      if (ms > 0 && !rung() && !signal.aborted) {
+    /**
+     * Resolves when `sound` or "hurry" was rung since it was last waited for, after `ms`, or when aborted. Gives
+     * whether it was rung.
+     */
+    async wait(sound: Sound, ms: number, signal: AbortSignal): Promise<boolean> {
+      const isRung = () => heard.has(sound) || heard.has("hurry");
+      if (ms > 0 && !isRung() && !signal.aborted) {
         const woken = new AbortController();
-        wake = () => rung() && woken.abort();
-        await clock.sleep(ms, { signal: AbortSignal.any([signal, woken.signal]) }).catch(() => {});
+        wake = () => isRung() && woken.abort();
+        const end = AbortSignal.any([signal, woken.signal]);
+        if (ms === Number.POSITIVE_INFINITY) await once(end);
+        else await clock.sleep(ms, { signal: end }).catch(() => {});
         wake = undefined;
       }
+      const was = isRung();
       heard.delete(sound);
       heard.delete("hurry");
+      return was;
     },
   };
+}
+
+function once(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
 }
 
 /** Tells of changes of the write-ahead log. The directory is watched, since the log comes and goes. */

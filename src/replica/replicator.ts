@@ -1,256 +1,260 @@
-// Ships every commit of an attached database to a store, as LTX files of level 0.
-//
-// One round: capture what is committed, make the log durable, note what is about to be uploaded, upload,
-// advance. A round that fails is tried again with the very same bytes, since an upload may have arrived
-// although its answer did not.
+// Ships every commit of an attached database to a store, as LTX files: captured into files on the volume
+// (capture.ts), uploaded from there (upload.ts), and now and then the whole database as a snapshot.
 
-import assert from "node:assert/strict";
 import type { At, Clock } from "../base/context.ts";
 import { FlysqliteError } from "../base/errors.ts";
 import { debug, info, type Log } from "../base/events.ts";
 import { formatBytes, formatDuration } from "../base/format.ts";
-import type { Attached, Capture, Snapshot } from "../sqlite/attached.ts";
+import type { Attached } from "../sqlite/attached.ts";
 import type { ObjectStore } from "../storage/store.ts";
-import { claimReplica } from "./inspect.ts";
-import { formatLtxName, SNAPSHOT_LEVEL, SYNC_LEVEL } from "./ltx/names.ts";
-import { FIRST_TXID, formatTxid, NO_TXID, nextTxid, type Txid } from "./ltx/txid.ts";
-import { type Shipment, shipChanges, shipSnapshot } from "./shipment.ts";
+import { type Continuation, createCapturer, type WholeDatabase } from "./capture.ts";
+import { inspectReplica } from "./inspect.ts";
+import { decodeLtx } from "./ltx/decode.ts";
+import { formatLtxName, SNAPSHOT_LEVEL } from "./ltx/names.ts";
+import { FIRST_TXID, formatTxid, NO_TXID, type Txid } from "./ltx/txid.ts";
+import { openStaging, type Staging } from "./staging.ts";
 import { type ReplicatedPosition, writeState } from "./state.ts";
-
-/** From how many frames on the log is copied into the database file. SQLite's own default. */
-const CHECKPOINT_FRAMES = 1000;
-
-/** From how many frames on writers are kept waiting for a moment, where nothing gentler emptied the log. */
-const SEAL_FRAMES = 4000;
+import { createUploader, type Guard } from "./upload.ts";
 
 /** How the history in the replica goes on. */
 export type Start = {
   readonly databaseId: string;
   /** The replica's last transaction; 0 where it is empty. */
   readonly lastTxid: Txid;
-  /** Where the log was copied to when the last transaction was shipped, if that is known. */
-  readonly position: ReplicatedPosition | undefined;
+  /** Where the log was copied to, as far as that is known; the newest first. */
+  readonly known: readonly ReplicatedPosition[];
 };
 
-export type Replicator = {
-  /** Ships all that was committed before the call. Gives the number of files that it took. */
-  sync(options: { readonly signal: AbortSignal }): Promise<number>;
-  /** Moves our hold on the log forward, and empties the log where it has grown. After a sync. */
-  maintain(options: { readonly signal: AbortSignal }): Promise<void>;
-  /** The last transaction that the replica is known to hold. */
-  readonly lastTxid: Txid;
-};
+export type Replicator = Awaited<ReturnType<typeof createReplicator>>;
 
-type Changes = Extract<Capture, { kind: "changes" }>;
-
-type FullCopy = {
-  readonly snapshot: Snapshot;
-  /** Why a copy is needed, for the log. */
-  readonly reason: string;
-  readonly timestampMs: number;
-  readonly startedMs: number;
-};
-
-/**
- * Takes up the history where the log continues from it; else the first sync adds a copy of the whole database.
- * To be called before the app starts: then nothing can have happened to the log since the attaching.
- */
-export function createReplicator({
-  attached,
-  start,
-  store,
-  stateDirectory,
-  clock,
-  log,
-  at,
-}: {
+export type ReplicatorOptions = {
   readonly attached: Attached;
   readonly start: Start;
   readonly store: ObjectStore;
+  /** A store of files in `stateDirectory`, for what waits for the replica. */
+  readonly local: ObjectStore;
   readonly stateDirectory: string;
+  readonly guard: Guard;
   readonly clock: Clock;
   readonly log: Log;
   readonly at: At;
-}): Replicator {
+  readonly signal: AbortSignal;
+};
+
+/**
+ * Takes up the history where the log continues from it; else the first capture is a copy of the whole database.
+ * To be called before the app starts: then nothing can have happened to the log since the attaching.
+ */
+export async function createReplicator({
+  attached,
+  start,
+  store,
+  local,
+  stateDirectory,
+  guard,
+  clock,
+  log,
+  at,
+  signal: lifetime,
+}: ReplicatorOptions) {
   const { databaseId } = start;
-  /** The last transaction in the replica. */
-  let lastTxid = start.lastTxid;
-  /** How far the replica reaches; undefined where only a full copy can tell. */
-  let acked = start.position !== undefined && attached.resume(start.position.position) ? start.position : undefined;
-  assert(acked === undefined || acked.txid === lastTxid, "a position is that of the replica's last transaction");
-  let claimed = false;
-  /** What is being uploaded. Nothing new is captured before it has arrived. */
-  let shipment: Shipment | undefined;
-  /** The view that `shipment` reads from, where that is the whole database. Open until both its files have arrived. */
-  let fullCopy: FullCopy | undefined;
+  const captured = start.known[0]?.txid ?? NO_TXID;
+  const staging = await openStaging({ store: local, directory: stateDirectory, captured, signal: lifetime });
+  const continuation = await takeUp({ start, staging, attached });
+  log(debug("replicate", describeContinuation(continuation)));
 
-  const key = (level: number, range: { min: Txid; max: Txid }) =>
-    `${store.levelDirectory(level)}/${formatLtxName(range)}`;
+  const uploader = createUploader({
+    staging,
+    store,
+    databaseId,
+    replicated: start.lastTxid,
+    guard,
+    merge: async () => false,
+    uploaded: () => {},
+    log,
+    at,
+  });
+  const capturer = createCapturer({
+    attached,
+    staging,
+    continuation,
+    replicated: () => uploader.replicated,
+    record: (position) => record(position),
+    sendAtOnce: uploader.sendAtOnce,
+    clock,
+    log,
+    at,
+  });
+  /** What the replica is known to hold, for the record. */
+  let acked: ReplicatedPosition | undefined = start.known.find(({ txid }) => txid === start.lastTxid);
+  let pending: ReplicatedPosition | undefined;
+  let copiesWithSnapshot = 0;
 
-  async function ship(signal: AbortSignal): Promise<void> {
-    assert(shipment !== undefined);
-    const { position, body, timestampMs, mark } = shipment;
-    const { txid } = position;
-    assert(txid === nextTxid(lastTxid), `transaction ${txid} does not follow ${lastTxid}`);
-    attached.syncWal(); // so that the replica is never ahead of the volume
-    at("log synced");
+  async function record(position: ReplicatedPosition): Promise<void> {
+    if (pending !== undefined && pending.txid <= uploader.replicated) acked = pending;
     await writeState(stateDirectory, { databaseId, replica: store.address, acked, pending: position });
-    at("state saved");
-    await upload(key(SYNC_LEVEL, { min: txid, max: txid }), body, { timestampMs, signal });
-    at("uploaded");
-    acked = position;
-    lastTxid = txid;
-    attached.advance(mark);
-    shipment = undefined;
-    log(debug("replicate", `transaction ${formatTxid(txid)} is in the replica`));
+    pending = position;
   }
 
-  /** Uploads; where the key is taken already, by these bytes, an earlier try had arrived. */
-  async function upload(
-    name: string,
-    body: () => Iterable<Uint8Array>,
-    { timestampMs, signal }: { readonly timestampMs: number; readonly signal: AbortSignal },
-  ): Promise<void> {
-    if (await store.put(name, body(), { ifAbsent: true, modifiedMs: timestampMs, signal })) return;
-    const stored = await store.get(name, { signal });
-    if (stored !== undefined && (await sameBytes(stored, body()))) return;
-    throw new FlysqliteError(
-      "E_DIVERGED",
-      `Cannot replicate: "${name}" of "${store.address}" was written by someone else`,
-      { hint: "Stop the other writer; two of them on one replica path destroy it" },
+  async function upload(signal: AbortSignal): Promise<number> {
+    if (capturer.hasLetGo) {
+      await guard({ signal });
+      const reached = await uploader.reconcile(async () => (await inspectReplica(store, { signal })).lastTxid);
+      await capturer.reconcile(reached);
+      await capturer.capture({ signal });
+    }
+    const files = await uploader.upload({ signal });
+    await staging.prune({ compacted: NO_TXID, replicated: uploader.replicated });
+    return files;
+  }
+
+  async function snapshot(signal: AbortSignal): Promise<void> {
+    const { copies } = capturer;
+    const startedMs = clock.monotonic();
+    const whole = await capturer.wholeDatabase({ signal });
+    if (whole === undefined) return log(debug("replicate", "no snapshot: commits leave no chance for one"));
+    const key = `${store.levelDirectory(SNAPSHOT_LEVEL)}/${formatLtxName({ min: FIRST_TXID, max: whole.txid })}`;
+    const options = { ifAbsent: true, modifiedMs: whole.timestampMs, signal } as const;
+    await using spooled = await spool(whole, { local, staging, signal });
+    await uploader.upload({ signal }); // a snapshot never leads the level-0 files
+    await guard({ signal });
+    if (!(await store.put(key, await spooled.read(), options))) await requireSnapshot(store, key, whole, signal);
+    at("snapshot uploaded");
+    copiesWithSnapshot = copies;
+    const took = formatDuration(clock.monotonic() - startedMs);
+    log(
+      info(
+        "replicate",
+        `snapshot of transaction ${formatTxid(whole.txid)}, ${formatBytes(whole.sizeBytes)} in ${took}`,
+      ),
     );
   }
 
-  /** Captures into `shipment`; false where nothing was committed. */
-  function captureNext(): boolean {
-    assert(shipment === undefined);
-    if (acked === undefined) {
-      beginFullCopy(whyFullCopy(start));
-      return true;
-    }
-    const found = attached.capture();
-    if (found.kind === "nothing") return false;
-    if (found.kind === "broken") beginFullCopy(found.reason);
-    else shipment = shipNext(found, acked);
-    return true;
-  }
-
-  function shipNext(found: Changes, previous: ReplicatedPosition): Shipment {
-    return shipChanges(found, { txid: nextTxid(lastTxid), previous, timestampMs: clock.now() });
-  }
-
-  async function shipAll(signal: AbortSignal): Promise<number> {
-    if (!claimed) await claim(signal);
-    // What an earlier call left, then one capture: it holds all that was committed before this call. What is committed
-    // meanwhile is left to the next one, or a busy app would keep this one from ever ending.
-    const files = await shipBegun(signal);
-    return captureNext() ? files + (await shipBegun(signal)) : files;
-  }
-
-  async function shipBegun(signal: AbortSignal): Promise<number> {
-    for (let files = 0; ; files += 1) {
-      signal.throwIfAborted();
-      if (shipment !== undefined) await ship(signal);
-      else if (fullCopy !== undefined) await finishFullCopy(fullCopy, signal);
-      else return files;
-    }
-  }
-
-  /** Continues the history with a copy of the whole database. */
-  function beginFullCopy(reason: string): void {
-    const txid = nextTxid(lastTxid);
-    const timestampMs = clock.now();
-    const snapshot = attached.snapshot();
-    fullCopy = { snapshot, reason, timestampMs, startedMs: clock.monotonic() };
-    shipment = shipSnapshot(snapshot, { min: txid, max: txid, pageSize: attached.pageSize, timestampMs });
-  }
-
-  /** Adds the same pages as a snapshot, so that a restore need not read what is older. */
-  async function finishFullCopy(
-    { snapshot, reason, timestampMs, startedMs }: FullCopy,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { pageSize } = attached;
-    const range = { min: FIRST_TXID, max: lastTxid };
-    const { body } = shipSnapshot(snapshot, { ...range, pageSize, timestampMs });
-    await upload(key(SNAPSHOT_LEVEL, range), body, { timestampMs, signal });
-    snapshot[Symbol.dispose]();
-    fullCopy = undefined;
-    const size = formatBytes(snapshot.pageCount * pageSize);
-    const took = formatDuration(clock.monotonic() - startedMs);
-    log(info("replicate", `copied the whole database, ${size} in ${took}: ${reason}`));
-  }
-
-  /** Makes sure that the replica is this database's, before the first write to it. */
-  async function claim(signal: AbortSignal): Promise<void> {
-    const owner = await claimReplica(store, { databaseId, signal });
-    if (owner !== databaseId) {
-      throw new FlysqliteError(
-        "E_DIVERGED",
-        `Cannot replicate: "${store.address}" holds the history of another database (${owner})`,
-      );
-    }
-    claimed = true;
-    const from =
-      acked !== undefined ? `on from transaction ${formatTxid(lastTxid)}` : "with a copy of the whole database";
-    log(info("replicate", `to ${store.address}, ${from}`));
-  }
-
   return {
-    get lastTxid() {
-      return lastTxid;
+    /** Stages all that was committed before the call. Gives whether anything was. */
+    capture: capturer.capture,
+
+    /** Moves our hold on the log forward, and empties the log where it has grown. */
+    maintain: capturer.maintain,
+
+    /** Uploads what is staged. Gives the number of files that it took. */
+    upload: ({ signal }: { readonly signal: AbortSignal }): Promise<number> => upload(signal),
+
+    /** Ships all that was committed before the call. Gives the number of files that it took. */
+    async sync({ signal }: { readonly signal: AbortSignal }): Promise<number> {
+      signal.throwIfAborted();
+      await capturer.capture({ signal });
+      return upload(signal);
     },
 
-    sync: ({ signal }) => shipAll(signal),
+    /** Adds the whole database as a snapshot, so that a restore need not read what is older. */
+    snapshot: ({ signal }: { readonly signal: AbortSignal }): Promise<void> => snapshot(signal),
 
-    async maintain({ signal }) {
-      const copy = async () => void (await shipAll(signal));
-      await attached.handOver(copy);
-      if (attached.walState().frames < CHECKPOINT_FRAMES) return;
-      attached.checkpoint();
-      await attached.handOver(copy);
-      const { frames, checkpointed } = attached.walState();
-      if (frames === checkpointed || frames < SEAL_FRAMES) return;
-      await seal(signal);
+    /** True after a copy of the whole database that no snapshot followed yet. */
+    get wantsSnapshot(): boolean {
+      return capturer.copies > copiesWithSnapshot;
+    },
+
+    /** The last transaction that the replica is known to hold. */
+    get lastTxid(): Txid {
+      return uploader.replicated;
+    },
+
+    /** The last transaction that is on the volume as a file, or in the replica. */
+    get captured(): Txid {
+      return capturer.captured;
+    },
+
+    /** What waits on the volume, in bytes. */
+    get waitingBytes(): number {
+      return staging.waiting(uploader.replicated).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    },
+
+    /** True where there is something that the replica lacks and that upload() may bring there. */
+    get isBehind(): boolean {
+      return uploader.replicated < capturer.captured || capturer.hasLetGo;
+    },
+
+    /** Frames in the log, and how many of them are in the database file. */
+    walState: attached.walState,
+
+    /** Bytes of the log behind what was captured, as far as that can be told without reading it. */
+    get uncapturedBytes(): number {
+      const { frames } = attached.walState();
+      const { position } = attached;
+      const copied = position?.kind === "log" && position.frame <= frames ? position.frame : 0;
+      return (frames - copied) * attached.pageSize;
     },
   };
-
-  /** Empties the log under the write lock. What is captured meanwhile is kept in memory, and shipped after it. */
-  async function seal(signal: AbortSignal): Promise<void> {
-    let failure = "a writer keeps its lock";
-    const sealed = attached.sealedCheckpoint(() => {
-      assert(shipment === undefined && acked !== undefined);
-      const found = attached.capture();
-      if (found.kind === "broken") failure = found.reason;
-      if (found.kind !== "changes") return found.kind === "nothing";
-      const tail = shipNext(found, acked);
-      const bytes = [...tail.body()]; // now: the log may be overwritten once writers are let in again
-      shipment = { ...tail, body: () => bytes };
-      return true;
-    });
-    if (sealed === undefined) return log(debug("replicate", `the log is long, and can't be emptied: ${failure}`));
-    if (shipment === undefined) {
-      if (attached.position !== undefined) attached.advance({ position: attached.position, sealed });
-    } else {
-      shipment = { ...shipment, mark: { position: shipment.mark.position, sealed } };
-      await ship(signal);
-    }
-  }
 }
 
-function whyFullCopy({ lastTxid, position }: Start): string {
-  if (lastTxid === NO_TXID) return "the replica is empty";
-  return position === undefined
-    ? "where the log continues from the replica is not known"
-    : "the log does not continue from the replica";
+/**
+ * Decides where capturing goes on. The newest position counts if its log is still there and the files up to it are in
+ * the replica or on the volume; files that lead on from the replica are true history also where the log is not.
+ */
+async function takeUp({
+  start: { lastTxid, known },
+  staging,
+  attached,
+}: {
+  readonly start: Start;
+  readonly staging: Staging;
+  readonly attached: Attached;
+}): Promise<Continuation> {
+  for (const position of known) {
+    const { txid } = position;
+    if (txid < lastTxid || !staging.bridges({ from: lastTxid, to: txid })) continue;
+    await staging.removeBehind(txid);
+    if (attached.resume(position.position)) return { kind: "position", position };
+    return { kind: "copy", after: txid, reason: "the log does not continue from the replica" };
+  }
+  await staging.removeBehind(lastTxid);
+  const reason =
+    lastTxid === NO_TXID ? "the replica is empty" : "where the log continues from the replica is not known";
+  return { kind: "copy", after: lastTxid, reason };
 }
 
-async function sameBytes(stored: AsyncIterable<Uint8Array>, body: Iterable<Uint8Array>): Promise<boolean> {
-  const expected = Buffer.concat([...body]);
-  let offset = 0;
-  for await (const chunk of stored) {
-    if (!expected.subarray(offset, offset + chunk.byteLength).equals(chunk)) return false;
-    offset += chunk.byteLength;
+function describeContinuation(continuation: Continuation): string {
+  if (continuation.kind === "copy") return `with a copy of the whole database: ${continuation.reason}`;
+  return `on from transaction ${formatTxid(continuation.position.txid)}`;
+}
+
+/** An earlier try may have arrived; its time differs, so that it can't be told by its bytes. It must be sound. */
+async function requireSnapshot(
+  store: ObjectStore,
+  key: string,
+  { pageCount }: WholeDatabase,
+  signal: AbortSignal,
+): Promise<void> {
+  const chunks = await store.get(key, { signal });
+  if (chunks === undefined) throw new Error(`"${key}" is neither there nor to be written`);
+  const { header } = await decodeLtx(chunks, key, { onPage: () => {} });
+  if (header.commit === pageCount) return;
+  throw new FlysqliteError("E_DIVERGED", `Cannot replicate: "${key}" of "${store.address}" is of another history`);
+}
+
+type Spooled = AsyncDisposable & { read(): Promise<AsyncIterable<Uint8Array> | Iterable<Uint8Array>> };
+
+/**
+ * The snapshot's file on the volume, so that the log need not be kept for as long as a bucket takes. Where there is no
+ * room for it, it is read from the database as it is uploaded.
+ */
+async function spool(
+  whole: WholeDatabase,
+  { local, staging, signal }: { readonly local: ObjectStore; readonly staging: Staging; readonly signal: AbortSignal },
+): Promise<Spooled> {
+  if (!staging.hasRoom(whole.sizeBytes)) {
+    return { read: async () => whole.body(), [Symbol.asyncDispose]: async () => whole[Symbol.dispose]() };
   }
-  return offset === expected.byteLength;
+  using _view = whole;
+  const key = `${local.levelDirectory(SNAPSHOT_LEVEL)}/${formatLtxName({ min: FIRST_TXID, max: whole.txid })}`;
+  await local.put(key, whole.body(), { signal });
+  return {
+    async read() {
+      const chunks = await local.get(key, { signal });
+      if (chunks === undefined) throw new Error(`"${key}" is gone from "${local.address}"`);
+      return chunks;
+    },
+    [Symbol.asyncDispose]: () => local.delete(key, { signal: new AbortController().signal }),
+  };
 }

@@ -1,4 +1,4 @@
-// What one upload at level 0 carries: the pages of a capture or of the whole database, as an LTX file.
+// What goes into LTX files: the pages of a capture, or of the whole database.
 // Pure but for the pages, which it reads through the functions it is given.
 
 import type { Capture, Mark, Position, Snapshot } from "../sqlite/attached.ts";
@@ -7,16 +7,18 @@ import { FRAME_HEADER_SIZE, frameOffset, sameSalts } from "../sqlite/wal/format.
 import type { WalPosition } from "../sqlite/wal/read.ts";
 import { encodeLtx, type LtxPage } from "./ltx/encode.ts";
 import type { LtxHeader, LtxWalRange } from "./ltx/header.ts";
-
-import type { Txid } from "./ltx/txid.ts";
+import { FIRST_TXID, type Txid } from "./ltx/txid.ts";
 import type { ReplicatedPosition } from "./state.ts";
 
+/** A file of level 0. */
 export type Shipment = {
   readonly position: ReplicatedPosition;
   readonly timestampMs: number;
+  /** Size of the database after it, in bytes. */
+  readonly databaseBytes: number;
   /** The file's bytes; the same each time, as long as the database's readers stay open. */
   readonly body: () => Iterable<Uint8Array>;
-  /** For Attached.advance() when the upload is answered. */
+  /** For Attached.advance() when the file is safe. */
   readonly mark: Mark;
 };
 
@@ -54,30 +56,35 @@ export function shipChanges(
   return {
     position: { txid, pageCount: changes.commitSize, position: mark.position },
     timestampMs,
+    databaseBytes: changes.commitSize * pageSize,
     body: () => encodeLtx(header, readPages(numbers, page)),
     mark,
   };
 }
 
-/** All pages of the database. With `min` 1 the file needs none before it. */
-export function shipSnapshot(
-  snapshot: Snapshot,
-  {
-    min,
-    max,
-    pageSize,
-    timestampMs,
-  }: { readonly min: Txid; readonly max: Txid; readonly pageSize: PageSize; readonly timestampMs: number },
-): Shipment {
+type CopyOptions = { readonly txid: Txid; readonly pageSize: PageSize; readonly timestampMs: number };
+
+/** All pages of the database, as the transaction that continues the history. */
+export function shipCopy(snapshot: Snapshot, { txid, pageSize, timestampMs }: CopyOptions): Shipment {
   const { pageCount, page, mark } = snapshot;
   const wal = mark.position.kind === "file" ? NO_LOG : walRange(undefined, mark.position);
-  const header: LtxHeader = { pageSize, commit: pageCount, min, max, timestampMs, wal };
+  const header: LtxHeader = { pageSize, commit: pageCount, min: txid, max: txid, timestampMs, wal };
   return {
-    position: { txid: max, pageCount, position: mark.position },
+    position: { txid, pageCount, position: mark.position },
     timestampMs,
+    databaseBytes: pageCount * pageSize,
     body: () => encodeLtx(header, readPages(allPages(pageCount, pageSize), page)),
     mark,
   };
+}
+
+/** All pages of the database after `txid`, as a snapshot (level 9), which needs no file before it. */
+export function encodeSnapshot(
+  { pageCount, page }: Snapshot,
+  { txid, pageSize, timestampMs }: CopyOptions,
+): Iterable<Uint8Array> {
+  const header: LtxHeader = { pageSize, commit: pageCount, min: FIRST_TXID, max: txid, timestampMs, wal: NO_LOG };
+  return encodeLtx(header, readPages(allPages(pageCount, pageSize), page));
 }
 
 /**

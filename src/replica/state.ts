@@ -1,4 +1,4 @@
-// What this volume remembers of its replication: a file beside the database, replaced before each upload.
+// What this volume remembers of its replication: a file beside the database, replaced at each capture.
 // It is a hint that is checked against the log and the replica, never trusted alone.
 
 import { createHash } from "node:crypto";
@@ -26,9 +26,14 @@ export type ReplicationState = {
    * tell, as after a restore from Litestream 0.3's format.
    */
   readonly acked: ReplicatedPosition | undefined;
-  /** The one that was being uploaded when the file was written; the replica may hold it or not. */
+  /** The newest one that is on the volume as a file; the replica may hold it or not. */
   readonly pending: ReplicatedPosition | undefined;
 };
+
+/** The positions that copying may go on from, the newest first. */
+export function knownPositions(state: ReplicationState | undefined): readonly ReplicatedPosition[] {
+  return [state?.pending, state?.acked].filter((position) => position !== undefined);
+}
 
 const FILE_NAME = "replication.json";
 const FORMAT_VERSION = 1;

@@ -319,6 +319,16 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
       ({ position, sealed } = to);
     },
 
+    /** True where copying stands at this very commit. */
+    isAt({ position: other }: Mark): boolean {
+      if (other.kind === "file") return position?.kind === "file" || sealed;
+      return (
+        position?.kind === "log" &&
+        sameSalts(position.header.salts, other.header.salts) &&
+        position.frame === other.frame
+      );
+    },
+
     /** Makes what was captured durable here, so that no copy is ever ahead of the volume. */
     syncWal(): void {
       const file = openWal();

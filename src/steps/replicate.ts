@@ -1,13 +1,15 @@
 // Takes hold of the database, and ships its commits from then on.
 
 import { basename, dirname } from "node:path";
-import { warn } from "../base/events.ts";
+import { makePrivateDirectory } from "../base/durable-file.ts";
+import { info, warn } from "../base/events.ts";
 import type { Plan } from "../plan/plan.ts";
 import { createFollower, type Follower } from "../replica/follow.ts";
 import { NO_TXID } from "../replica/ltx/txid.ts";
 import { createReplicator, type Replicator } from "../replica/replicator.ts";
-import type { ReplicationState } from "../replica/state.ts";
+import { knownPositions, type ReplicationState } from "../replica/state.ts";
 import { attach } from "../sqlite/attached.ts";
+import { openFileStore } from "../storage/file.ts";
 import type { StepContext } from "./context.ts";
 import { stateDirectory } from "./places.ts";
 
@@ -32,16 +34,23 @@ export async function replicate(
   const { store } = configured;
   const driver = await sqlite(dirname(database.path));
   const attached = attach(database.path, { driver, at });
-  const position = restored?.acked ?? (copy.kind === "keep" ? copy.position : undefined);
-  const replicator = createReplicator({
+  const directory = stateDirectory(database.path);
+  await makePrivateDirectory(directory);
+  const id = restored?.databaseId ?? databaseId(facts, random.uuid);
+  const remembered = restored ?? (copy.kind === "keep" && state?.databaseId === id ? state : undefined);
+  const replicator = await createReplicator({
     attached,
-    start: { databaseId: restored?.databaseId ?? databaseId(facts, random.uuid), lastTxid: replica.lastTxid, position },
+    start: { databaseId: id, lastTxid: replica.lastTxid, known: knownPositions(remembered) },
     store,
-    stateDirectory: stateDirectory(database.path),
+    local: openFileStore(directory, { random }),
+    stateDirectory: directory,
+    guard: async () => {},
     clock,
     log,
     at,
+    signal,
   });
+  log(info("replicate", `to ${store.address}`));
   const follower = createFollower(replicator, {
     databasePath: database.path,
     syncIntervalMs: settings.syncIntervalMs.value,

@@ -7,7 +7,7 @@ import type { LtxFileInfo } from "../../src/replica/ltx/names.ts";
 import { planRestore } from "../../src/replica/ltx/plan.ts";
 import type { Start } from "../../src/replica/replicator.ts";
 import { type RestoredDatabase, type RestoreToOptions, restoreTo } from "../../src/replica/restore-to.ts";
-import { readState } from "../../src/replica/state.ts";
+import { knownPositions, readState } from "../../src/replica/state.ts";
 import type { ObjectStore } from "../../src/storage/store.ts";
 import { judge } from "./workload.ts";
 
@@ -53,13 +53,14 @@ export async function decideStart(
   }: { readonly path: string; readonly stateDirectory: string; readonly databaseId: string },
 ): Promise<Start> {
   const content = await inspectReplica(store, { signal: never });
+  const state = await readState(stateDirectory);
   const copy = decideCopy({
     database: { path, state: existsSync(path) ? "present" : "absent" },
     replica: { ...content, address: store.address, source: "the test" },
-    state: await readState(stateDirectory),
+    state,
     litestream: undefined,
     unborn: false,
   });
   if (copy.kind !== "keep") throw new Error(`the next start would ${copy.kind}: ${copy.why}`);
-  return { databaseId: content.databaseId ?? databaseId, lastTxid: content.lastTxid, position: copy.position };
+  return { databaseId: content.databaseId ?? databaseId, lastTxid: content.lastTxid, known: knownPositions(state) };
 }

@@ -58,19 +58,24 @@ const start = await decideStart(store, {
   stateDirectory: values.state,
   databaseId: "one-database",
 });
-const replicator = createReplicator({
+const replicator = await createReplicator({
   attached,
   start,
   store,
+  local: openFileStore(values.state, { random: systemRandom }),
   stateDirectory: values.state,
+  guard: async () => {},
   clock: systemClock,
   log: ({ text }) => void (text.startsWith("copied the whole") && fullCopies.push(text)),
   at,
+  signal,
 });
 
 async function perform(request: ReplicatorRequest): Promise<string | undefined> {
   try {
     await replicator[request]({ signal });
+    await replicator.upload({ signal });
+    if (replicator.wantsSnapshot) await replicator.snapshot({ signal });
     return undefined;
   } catch (error) {
     return String(error);

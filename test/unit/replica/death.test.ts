@@ -20,10 +20,13 @@ describe("the death of the replicator's process", () => {
     // A step, how often it is passed by before, and whether the next start has to copy the whole database.
     ["snapshot begun:0", "a copy"],
     ["log synced:0", "a copy"],
-    ["state saved:0", "a copy"],
+    ["staged:0", "a copy"],
+    ["recorded:0", "no copy"],
     ["uploaded:0", "no copy"],
+    ["snapshot uploaded:0", "no copy"],
     ["log synced:1", "no copy"],
-    ["state saved:1", "no copy"],
+    ["staged:1", "no copy"],
+    ["recorded:1", "no copy"],
     ["uploaded:1", "no copy"],
     ["capture:0", "no copy"],
     ["capture:3", "no copy"],
@@ -36,7 +39,7 @@ describe("the death of the replicator's process", () => {
     ["sealing:0", "no copy"],
     ["write lock released:0", "no copy"],
     ["uploaded:4", "no copy"],
-    ["state saved:5", "no copy"],
+    ["recorded:5", "no copy"],
   ])("at %s loses nothing and forks nothing, and calls for %s of the database", async (dieAt, needed) => {
     using directory = temporaryDirectory();
     const places = {

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { renameSync } from "node:fs";
 import { describe, expect, it, vi } from "vitest";
-import type { Clock } from "../../../src/base/context.ts";
+import type { At, Clock } from "../../../src/base/context.ts";
 import type { Event } from "../../../src/base/events.ts";
 import { systemClock, systemRandom } from "../../../src/base/system.ts";
 import { backoff, createFollower } from "../../../src/replica/follow.ts";
@@ -14,15 +14,23 @@ const driver = await installedDriver();
 
 const SYNC_INTERVAL_MS = 5000;
 
+/** How far a test moves the clock at a time: as often as a busy log is looked at. */
+const STEP_MS = 25;
+
+/** What is waited for comes at a step of the clock that the wait itself makes. */
+const SOON = { timeout: 10_000, interval: 1 };
+
 /** A follower at work. Disposing stops it. */
 async function following({
   clock = createManualClock(),
   wrap = (store) => store,
+  at = () => {},
 }: {
   readonly clock?: Clock;
+  readonly at?: At;
   readonly wrap?: (store: ObjectStore) => ObjectStore;
 } = {}) {
-  const replica = await replicated(driver, { wrap });
+  const replica = await replicated(driver, { wrap, at });
   const events: Event[] = [];
   const stop = new AbortController();
   const breakOff = new AbortController();
@@ -52,43 +60,47 @@ async function following({
   };
 }
 
-/** Moves the clock on, from one upload's interval to the next, until that many transactions are in the replica. */
+/** Moves the clock on, step by step, until that many transactions are in the replica. */
 async function comesTo(
   lastTxid: bigint,
   { replica, clock }: { readonly replica: Replicated; readonly clock: ManualClock },
 ) {
   await vi.waitFor(() => {
     if (replica.replicator.lastTxid === lastTxid) return;
-    if (clock.sleepers()[0] === SYNC_INTERVAL_MS) clock.advance(SYNC_INTERVAL_MS);
+    clock.advance(STEP_MS);
     expect(replica.replicator.lastTxid).toBe(lastTxid);
-  }, 10_000);
+  }, SOON);
 }
 
 describe("a follower", () => {
   it("ships what is committed, without being told", async () => {
     await using running = await following({ clock: systemClock });
     const { replica } = running;
-    await vi.waitFor(async () => expect(await rangesAt(replica.store, 9)).toEqual(["1-1"]), 10_000);
+    await vi.waitFor(async () => expect(await rangesAt(replica.store, 9)).toEqual(["1-1"]), SOON);
     await replica.app.commit(2);
     running.follower.hurry(); // past the interval, not past the upload
-    await vi.waitFor(async () => expect(await replica.judge()).toEqual({ n: 2 }), 10_000);
+    await vi.waitFor(async () => expect(await replica.judge()).toEqual({ n: 2 }), SOON);
   });
 
-  it("notices a commit by the change of the log, and keeps the interval between two uploads", async () => {
+  it("notices a commit by the change of the log, and keeps the interval between two captures", async () => {
     const clock = createManualClock();
-    await using running = await following({ clock });
+    const captures: number[] = [];
+    let begunMs = 0;
+    const at = (label: string) => {
+      if (label === "capture") begunMs = clock.monotonic();
+      if (label === "recorded") captures.push(begunMs);
+    };
+    await using running = await following({ clock, at });
     const { replica } = running;
-    await replica.app.commit();
-    await comesTo(1n, { replica, clock });
-    await replica.app.commit();
-    await comesTo(2n, { replica, clock });
-    await replica.app.commit();
-    await vi.waitFor(() => expect(clock.sleepers()).toEqual([SYNC_INTERVAL_MS]), 10_000);
-    clock.advance(SYNC_INTERVAL_MS - 1);
-    expect(clock.sleepers()).toEqual([1]);
-    expect(replica.replicator.lastTxid).toBe(2n);
-    clock.advance(1);
-    await vi.waitFor(() => expect(replica.replicator.lastTxid).toBe(3n), 10_000);
+    await vi.waitFor(async () => expect(await rangesAt(replica.store, 9)).toEqual(["1-1"]), SOON);
+    for (let n = 1; n <= 3; n += 1) {
+      await replica.app.commit();
+      await comesTo(BigInt(n + 1), { replica, clock });
+    }
+    for (let n = 1; n < captures.length; n += 1) {
+      expect((captures[n] ?? 0) - (captures[n - 1] ?? 0)).toBeGreaterThanOrEqual(SYNC_INTERVAL_MS);
+    }
+    expect(captures).toHaveLength(4);
     expect(await replica.judge()).toEqual({ n: 3 });
   });
 
@@ -101,9 +113,25 @@ describe("a follower", () => {
     await replica.app.commit();
     await comesTo(2n, { replica, clock });
     await replica.app.commit();
-    await vi.waitFor(() => expect(clock.sleepers()).toEqual([SYNC_INTERVAL_MS]), 10_000);
     running.follower.hurry();
-    await vi.waitFor(() => expect(replica.replicator.lastTxid).toBe(3n), 10_000);
+    await vi.waitFor(() => expect(replica.replicator.captured).toBe(3n), SOON);
+    running.follower.hurry();
+    await vi.waitFor(() => expect(replica.replicator.lastTxid).toBe(3n), SOON);
+  });
+
+  it("captures ahead of the interval where the log grows fast", async () => {
+    const clock = createManualClock();
+    await using running = await following({ clock });
+    const { replica } = running;
+    await replica.app.commit();
+    await comesTo(1n, { replica, clock });
+    await replica.app.commit(12, { payloadBytes: 900_000, keep: 1 });
+    const sinceMs = clock.monotonic();
+    await vi.waitFor(() => {
+      clock.advance(STEP_MS);
+      expect(replica.replicator.captured).toBeGreaterThan(1n);
+    }, SOON);
+    expect(clock.monotonic() - sinceMs).toBeLessThan(SYNC_INTERVAL_MS);
   });
 
   it("tries again and again while the store is away, ever slower, and tells of it", async () => {
@@ -115,19 +143,22 @@ describe("a follower", () => {
     });
     await using running = await following({ clock, wrap });
     const { replica, events } = running;
-    for (const waitMs of [1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]) {
-      await vi.waitFor(() => expect(clock.sleepers()).toEqual([waitMs]), 10_000);
-      clock.advance(waitMs);
+    const warnings = () => events.filter(({ level }) => level === "warn").map(({ text }) => text);
+    for (const [i, seconds] of [1, 2, 4, 8, 16, 30, 30].entries()) {
+      await vi.waitFor(() => expect(warnings()).toHaveLength(i + 1), SOON);
+      expect(warnings()[i]).toBe(`not replicated, next try in ${seconds} s: no route`);
+      if (i === 3) await replica.app.commit(3);
+      await vi.waitFor(() => {
+        clock.advance(500);
+        expect(warnings().length).toBeGreaterThan(i + 1);
+      }, SOON);
     }
-    const warnings = events.filter(({ level }) => level === "warn").map(({ text }) => text);
-    expect(warnings[0]).toBe("not replicated, next try in 1 s: no route");
-    expect(warnings.at(-1)).toContain("next try in 30 s");
-    await replica.app.commit(3);
+    expect(replica.replicator.captured).toBeGreaterThan(1n); // the log was not waiting for the store
     away = false;
-    await vi.waitFor(() => expect(clock.sleepers()).toEqual([30_000]), 10_000);
-    clock.advance(30_000);
-    await vi.waitFor(async () => expect(await rangesAt(replica.store, 9)).toEqual(["1-1"]), 10_000);
-    await vi.waitFor(() => expect(events.at(-1)?.text).toMatch(/answers again, after \d+ failed tries/), 10_000);
+    await vi.waitFor(async () => {
+      clock.advance(500);
+      expect(events.at(-1)?.text).toMatch(/answers again, after \d+ failed tries/);
+    }, SOON);
     expect(await replica.judge()).toEqual({ n: 3 });
   });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { decodeLtx } from "../../../src/replica/ltx/decode.ts";
 import { toTxid } from "../../../src/replica/ltx/txid.ts";
-import { pagesToShip, type Shipment, shipChanges, shipSnapshot } from "../../../src/replica/shipment.ts";
+import { encodeSnapshot, pagesToShip, type Shipment, shipChanges, shipCopy } from "../../../src/replica/shipment.ts";
 import type { ReplicatedPosition } from "../../../src/replica/state.ts";
 import type { Position } from "../../../src/sqlite/attached.ts";
 import { lockPage, type PageNumber, toPageNumber } from "../../../src/sqlite/page.ts";
@@ -48,7 +48,7 @@ const inLog = (frame: number, salts: readonly [number, number] = [7, 8]): Positi
   checksum: [3, 4],
 });
 
-async function decode(shipment: Shipment) {
+async function decode(shipment: Pick<Shipment, "body">) {
   const pages: [number, number][] = [];
   const bytes = new Uint8Array(Buffer.concat([...shipment.body()]));
   const summary = await decodeLtx(inChunks(bytes), "test.ltx", {
@@ -120,51 +120,51 @@ describe("shipChanges", () => {
   });
 });
 
-describe("shipSnapshot", () => {
-  const snapshot = (pageCount: number, position: Position) => ({
-    pageCount,
-    page: (page: PageNumber) => new Uint8Array(512).fill(page),
-    mark: { position, sealed: true },
-    [Symbol.dispose]: () => {},
-  });
+const snapshot = (pageCount: number, position: Position) => ({
+  pageCount,
+  page: (page: PageNumber) => new Uint8Array(512).fill(page),
+  mark: { position, sealed: true },
+  [Symbol.dispose]: () => {},
+});
 
-  it("holds all pages, from the first transaction to the last", async () => {
-    const shipment = shipSnapshot(snapshot(3, inLog(9)), {
-      min: toTxid(1n),
-      max: toTxid(6n),
-      pageSize,
-      timestampMs: 1,
-    });
+describe("shipCopy", () => {
+  it("holds all pages, as one transaction", async () => {
+    const shipment = shipCopy(snapshot(3, inLog(9)), { txid: toTxid(6n), pageSize, timestampMs: 1 });
     const { header, pages } = await decode(shipment);
     expect(pages.map(([page]) => page)).toEqual([1, 2, 3]);
-    expect(header).toMatchObject({ min: 1n, max: 6n, commit: 3, wal: { offsetBytes: 32, sizeBytes: 9 * 536 } });
-    expect(shipment.position).toEqual({ txid: 6n, pageCount: 3, position: inLog(9) });
+    expect(header).toMatchObject({ min: 6n, max: 6n, commit: 3, wal: { offsetBytes: 32, sizeBytes: 9 * 536 } });
+    expect(shipment).toMatchObject({
+      position: { txid: 6n, pageCount: 3, position: inLog(9) },
+      databaseBytes: 3 * 512,
+    });
   });
 
   it("names an offset behind the log's header though there is no log: Litestream takes over no other", async () => {
-    const file = { kind: "file", sizeBytes: 512, modifiedMs: 1 } as const;
-    const { header } = await decode(
-      shipSnapshot(snapshot(1, file), { min: toTxid(2n), max: toTxid(2n), pageSize, timestampMs: 1 }),
-    );
+    const file: Position = { kind: "file", sizeBytes: 512, modifiedMs: 1 };
+    const { header } = await decode(shipCopy(snapshot(1, file), { txid: toTxid(2n), pageSize, timestampMs: 1 }));
     expect(header.wal).toEqual({ offsetBytes: 32, sizeBytes: 0, salts: [0, 0] });
+  });
+});
+
+describe("encodeSnapshot", () => {
+  it("holds all pages, from the first transaction to the last", async () => {
+    const body = () => encodeSnapshot(snapshot(3, inLog(9)), { txid: toTxid(6n), pageSize, timestampMs: 1 });
+    const { header, pages } = await decode({ body });
+    expect(pages.map(([page]) => page)).toEqual([1, 2, 3]);
+    expect(header).toMatchObject({ min: 1n, max: 6n, commit: 3, wal: { offsetBytes: 32, sizeBytes: 0 } });
   });
 
   it("leaves out the lock page of a database beyond 1 GiB", () => {
     const size = pageSizeOf(65536);
     const lock = lockPage(size);
     const read: number[] = [];
+    const blank = new Uint8Array(65536);
     const page = (number: PageNumber) => {
       read.push(number);
       return blank;
     };
-    const blank = new Uint8Array(65536);
     const large = { ...snapshot(lock + 2, inLog(9)), page };
-    const end = { ...inLog(9), header: { ...header, pageSize: size } };
-    const shipment = shipSnapshot(
-      { ...large, mark: { position: end, sealed: true } },
-      { min: toTxid(1n), max: toTxid(1n), pageSize: size, timestampMs: 1 },
-    );
-    for (const _ of shipment.body());
+    for (const _ of encodeSnapshot(large, { txid: toTxid(1n), pageSize: size, timestampMs: 1 }));
     expect(read).toHaveLength(lock + 1);
     expect(read).not.toContain(lock);
   });

@@ -26,12 +26,15 @@ export async function replicated(
     pageSize = 1024,
     at = () => {},
     wrap = (store) => store,
+    wrapLocal = (store) => store,
     makeWith = makeDatabase,
   }: {
     readonly pageSize?: number;
     readonly at?: At;
     /** The store as the replicator sees it. */
     readonly wrap?: (store: ObjectStore) => ObjectStore;
+    /** The store on the volume. */
+    readonly wrapLocal?: (store: ObjectStore) => ObjectStore;
     readonly makeWith?: (path: string, options: { readonly pageSize: number }) => void;
   } = {},
 ) {
@@ -46,14 +49,17 @@ export async function replicated(
 
   async function start() {
     const attached = attach(path, { driver, at });
-    const replicator = createReplicator({
+    const replicator = await createReplicator({
       attached,
       start: await decideStart(store, { path, stateDirectory, databaseId: "one-database" }),
       store: wrap(store),
+      local: wrapLocal(openFileStore(stateDirectory, { random: systemRandom })),
       stateDirectory,
+      guard: async () => {},
       clock: systemClock,
       log: ({ text }) => void (text.startsWith("copied the whole") && fullCopies.push(text)),
       at,
+      signal: never,
     });
     return { attached, replicator };
   }
@@ -74,8 +80,22 @@ export async function replicated(
     get attached() {
       return running.attached;
     },
-    sync: () => running.replicator.sync({ signal: never }),
-    maintain: () => running.replicator.maintain({ signal: never }),
+    /** Ships what is committed, and a snapshot after a copy, as the follower does. Gives the number of files. */
+    async sync(): Promise<number> {
+      const { replicator } = running;
+      const files = await replicator.sync({ signal: never });
+      if (!replicator.wantsSnapshot) return files;
+      await replicator.snapshot({ signal: never });
+      return files + 1;
+    },
+    capture: () => running.replicator.capture({ signal: never }),
+    upload: () => running.replicator.upload({ signal: never }),
+    snapshot: () => running.replicator.snapshot({ signal: never }),
+    /** Keeps the log short, and ships what was captured on the way. */
+    async maintain(): Promise<void> {
+      await running.replicator.maintain({ signal: never });
+      await running.replicator.upload({ signal: never });
+    },
     /** Lets go, and starts anew. As the app has the database open, the log stays as it is. */
     async restart(meanwhile: () => Promise<unknown> = async () => {}): Promise<void> {
       running.attached.close();

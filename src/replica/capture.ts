@@ -1,0 +1,284 @@
+// Copies what is committed into level-0 files on the volume, and keeps the log short. Waits for no bucket: what is
+// staged leaves the log free to be emptied.
+//
+// One round: capture what is committed, make the log durable, stage it as a file, note the position, advance.
+
+import type { At, Clock } from "../base/context.ts";
+import { systemCode } from "../base/errors.ts";
+import { debug, info, type Log, warn } from "../base/events.ts";
+import { formatBytes, formatDuration } from "../base/format.ts";
+import { createSerial } from "../base/serial.ts";
+import type { Attached, Capture } from "../sqlite/attached.ts";
+import { formatTxid, nextTxid, type Txid } from "./ltx/txid.ts";
+import { encodeSnapshot, type Shipment, shipChanges, shipCopy } from "./shipment.ts";
+import { type Staging, StagingFull } from "./staging.ts";
+import type { ReplicatedPosition } from "./state.ts";
+
+/** A length of the log: reached with either. */
+type Length = { readonly frames: number; readonly bytes: number };
+
+/** From here on the log is copied into the database file. SQLite's own default. */
+const CHECKPOINT_FROM: Length = { frames: 1000, bytes: 4 * 1024 * 1024 };
+
+/** From here on writers are kept waiting for a moment, where nothing gentler emptied the log. */
+const SEAL_FROM: Length = { frames: 4000, bytes: 16 * 1024 * 1024 };
+
+/** How often a snapshot is begun anew because commits got in between. */
+const SNAPSHOT_TRIES = 20;
+
+/** Where the history goes on. */
+export type Continuation =
+  /** At a place in the log that is known, and still there. */
+  | { readonly kind: "position"; readonly position: ReplicatedPosition }
+  /** Behind transaction `after`, by a copy of the whole database. */
+  | { readonly kind: "copy"; readonly after: Txid; readonly reason: string };
+
+export type WholeDatabase = Disposable & {
+  /** The transaction after which it is as here. */
+  readonly txid: Txid;
+  readonly pageCount: number;
+  readonly sizeBytes: number;
+  readonly timestampMs: number;
+  /** The snapshot's file; each call reads the database anew and gives the same bytes. */
+  body(): Iterable<Uint8Array>;
+};
+
+export type Capturer = ReturnType<typeof createCapturer>;
+
+export function createCapturer({
+  attached,
+  staging,
+  continuation,
+  replicated,
+  record,
+  sendAtOnce,
+  clock,
+  log,
+  at,
+}: {
+  readonly attached: Attached;
+  readonly staging: Staging;
+  readonly continuation: Continuation;
+  /** The last transaction that the replica is known to hold. */
+  readonly replicated: () => Txid;
+  /** Makes durable that the history was captured up to there. */
+  readonly record: (position: ReplicatedPosition) => Promise<void>;
+  /** Uploads all that is staged, then this, which the volume has no room for. */
+  readonly sendAtOnce: (shipment: Shipment, options: { readonly signal: AbortSignal }) => Promise<void>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly at: At;
+}) {
+  const serial = createSerial();
+  let next: Continuation | { readonly kind: "let go"; readonly after: Txid } = continuation;
+  /** The last transaction that is staged or in the replica. */
+  const captured = (): Txid => (next.kind === "position" ? next.position.txid : next.after);
+  /** What was captured before the log was emptied, and could not be staged yet. Nothing is captured before it is. */
+  let unstaged: Shipment | undefined;
+  let copies = 0;
+
+  /** Makes a file of it that outlives us. From then on the log may forget it. */
+  async function stage(shipment: Shipment): Promise<void> {
+    const { position, mark } = shipment;
+    attached.syncWal(); // so that neither file nor replica is ever ahead of the volume
+    at("log synced");
+    const file = await staging.write(shipment, { replicated: replicated() });
+    at("staged");
+    try {
+      await record(position);
+    } catch (error) {
+      await staging.discard(file);
+      throw error;
+    }
+    at("recorded");
+    staging.admit(file);
+    attached.advance(mark);
+    next = { kind: "position", position };
+    log(debug("replicate", `transaction ${formatTxid(position.txid)} is staged`));
+  }
+
+  /** Lets the log go on without us, where the volume has no room for what the bucket does not take. */
+  async function letGo(reason: string): Promise<void> {
+    const after = replicated();
+    next = { kind: "let go", after };
+    unstaged = undefined;
+    await staging.removeBehind(after);
+    log(warn("replicate", `${reason}: when the replica answers, the whole database is copied`));
+  }
+
+  /** One round; false where there was nothing to do. */
+  async function round(signal: AbortSignal): Promise<boolean> {
+    try {
+      if (next.kind === "let go") return false;
+      if (unstaged !== undefined) await stageRest(unstaged);
+      if (next.kind === "copy") {
+        await copyWhole(next.reason, signal);
+        return true;
+      }
+      const found = attached.capture();
+      if (found.kind === "nothing") return false;
+      if (found.kind === "broken") await copyWhole(found.reason, signal);
+      else await stage(ship(found, next.position));
+      return true;
+    } catch (error) {
+      if (!isOutOfRoom(error)) throw error;
+      await letGo(error instanceof StagingFull ? error.message : "the volume is full");
+      return false;
+    }
+  }
+
+  async function stageRest(shipment: Shipment): Promise<void> {
+    await stage(shipment);
+    unstaged = undefined;
+  }
+
+  function ship(found: Extract<Capture, { kind: "changes" }>, previous: ReplicatedPosition): Shipment {
+    return shipChanges(found, { txid: nextTxid(previous.txid), previous, timestampMs: clock.now() });
+  }
+
+  /** Continues the history with a copy of the whole database. */
+  async function copyWhole(reason: string, signal: AbortSignal): Promise<void> {
+    const startedMs = clock.monotonic();
+    const { pageSize } = attached;
+    next = { kind: "copy", after: captured(), reason };
+    using snapshot = attached.snapshot();
+    const shipment = shipCopy(snapshot, { txid: nextTxid(captured()), pageSize, timestampMs: clock.now() });
+    if (staging.hasRoom(shipment.databaseBytes)) await stage(shipment);
+    else await sendCopy(shipment, signal);
+    copies += 1;
+    const took = formatDuration(clock.monotonic() - startedMs);
+    log(info("replicate", `copied the whole database, ${formatBytes(shipment.databaseBytes)} in ${took}: ${reason}`));
+  }
+
+  /** Uploads the copy as it is read, where the volume has no room for it. */
+  async function sendCopy(shipment: Shipment, signal: AbortSignal): Promise<void> {
+    const { position, mark } = shipment;
+    attached.syncWal();
+    await record(position); // before the upload: a replica ahead of what we know is someone else's
+    try {
+      await sendAtOnce(shipment, { signal });
+    } catch (error) {
+      // It may have arrived, and a second copy has other bytes: only the replica can tell how the history goes on.
+      next = { kind: "let go", after: replicated() };
+      throw error;
+    }
+    attached.advance(mark);
+    next = { kind: "position", position };
+  }
+
+  /** Empties the log under the write lock. What is captured meanwhile is kept in memory, and staged after it. */
+  async function seal(): Promise<void> {
+    let failure = "a writer keeps its lock";
+    const sealed = attached.sealedCheckpoint(() => {
+      if (next.kind !== "position") return true; // nothing of the log is wanted
+      const { position } = next;
+      const found = attached.capture();
+      if (found.kind === "broken") failure = found.reason;
+      if (found.kind !== "changes") return found.kind === "nothing";
+      const shipment = ship(found, position);
+      const bytes = [...shipment.body()]; // now: the log may be overwritten once writers are let in again
+      unstaged = { ...shipment, body: () => bytes };
+      return true;
+    });
+    if (sealed === undefined) return log(debug("replicate", `the log is long, and can't be emptied: ${failure}`));
+    if (unstaged !== undefined) {
+      unstaged = { ...unstaged, mark: { position: unstaged.mark.position, sealed } };
+      await stageRest(unstaged);
+    } else if (attached.position !== undefined) attached.advance({ position: attached.position, sealed });
+  }
+
+  function isAtLeast(length: Length): boolean {
+    const { frames } = attached.walState();
+    return frames >= length.frames || frames * attached.pageSize >= length.bytes;
+  }
+
+  async function maintain(signal: AbortSignal): Promise<void> {
+    const copy = async () => void (await round(signal));
+    await attached.handOver(copy);
+    if (!isAtLeast(CHECKPOINT_FROM)) return;
+    attached.checkpoint();
+    await attached.handOver(copy);
+    const { frames, checkpointed } = attached.walState();
+    if (frames === checkpointed || !isAtLeast(SEAL_FROM)) return;
+    try {
+      await seal();
+    } catch (error) {
+      if (!isOutOfRoom(error)) throw error;
+      await letGo("the volume is full");
+    }
+  }
+
+  return {
+    /** The last transaction that is staged or in the replica. */
+    get captured(): Txid {
+      return captured();
+    },
+
+    /** Number of copies of the whole database so far. Each should be followed by a snapshot. */
+    get copies(): number {
+      return copies;
+    },
+
+    /** True where the history can't go on before the replica answers: see reconcile(). */
+    get hasLetGo(): boolean {
+      return next.kind === "let go";
+    },
+
+    /** Stages all that was committed before the call. Gives whether anything was. */
+    capture: ({ signal }: { readonly signal: AbortSignal }): Promise<boolean> => serial(() => round(signal)),
+
+    /** Moves our hold on the log forward, and empties the log where it has grown. */
+    maintain: ({ signal }: { readonly signal: AbortSignal }): Promise<void> => serial(() => maintain(signal)),
+
+    /** Goes on behind `lastTxid`, the replica's last transaction, after the log was let go. */
+    reconcile: (lastTxid: Txid): Promise<void> =>
+      serial(async () => {
+        if (next.kind === "let go") next = { kind: "copy", after: lastTxid, reason: "the volume had no room to wait" };
+      }),
+
+    /** The whole database after the last transaction, while commits go on. Undefined where they leave no chance. */
+    wholeDatabase: ({ signal }: { readonly signal: AbortSignal }): Promise<WholeDatabase | undefined> =>
+      serial(async () => {
+        for (let tries = 0; tries < SNAPSHOT_TRIES; tries += 1) {
+          signal.throwIfAborted();
+          await round(signal);
+          if (next.kind !== "position") return undefined;
+          const snapshot = attached.snapshot();
+          try {
+            // What was committed up to the snapshot's beginning, and not a commit more.
+            const found = attached.capture({ upTo: snapshot.mark });
+            if (found.kind === "changes") await stage(ship(found, next.position));
+            if (found.kind !== "broken" && attached.isAt(snapshot.mark)) {
+              return toWhole(snapshot, { txid: captured(), pageSize: attached.pageSize, timestampMs: clock.now() });
+            }
+          } catch (error) {
+            snapshot[Symbol.dispose]();
+            if (!isOutOfRoom(error)) throw error;
+            await letGo("the volume is full");
+            return undefined;
+          }
+          snapshot[Symbol.dispose]();
+        }
+        return undefined;
+      }),
+  };
+}
+
+function toWhole(
+  snapshot: ReturnType<Attached["snapshot"]>,
+  options: Parameters<typeof encodeSnapshot>[1],
+): WholeDatabase {
+  return {
+    txid: options.txid,
+    pageCount: snapshot.pageCount,
+    sizeBytes: snapshot.pageCount * options.pageSize,
+    timestampMs: options.timestampMs,
+    body: () => encodeSnapshot(snapshot, options),
+    [Symbol.dispose]: () => snapshot[Symbol.dispose](),
+  };
+}
+
+function isOutOfRoom(error: unknown): boolean {
+  const code = systemCode(error);
+  return error instanceof StagingFull || code === "ENOSPC" || code === "EDQUOT";
+}

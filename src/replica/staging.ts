@@ -1,0 +1,184 @@
+// Level-0 files on the volume: written before the log is let go, uploaded in order, and kept until level 1 has
+// them. So a bucket that is away keeps nobody waiting, and compaction has its sources at hand.
+
+import { statfsSync } from "node:fs";
+import { FlysqliteError, systemCode } from "../base/errors.ts";
+import type { ObjectInfo, ObjectStore } from "../storage/store.ts";
+import { decodeLtx } from "./ltx/decode.ts";
+import { formatLtxName, parseLtxName, SYNC_LEVEL } from "./ltx/names.ts";
+import { nextTxid, type Txid } from "./ltx/txid.ts";
+import type { Shipment } from "./shipment.ts";
+
+export type StagedFile = {
+  readonly txid: Txid;
+  readonly key: string;
+  readonly sizeBytes: number;
+  /** Time of the transaction, in milliseconds since the Unix epoch. */
+  readonly timestampMs: number;
+};
+
+/** Left free on the volume by staging, in bytes: the app comes first. */
+const RESERVE_BYTES = 64 * 1024 * 1024;
+
+/** What waits for the bucket may take this much, or as much as the database where that is larger. */
+const WAITING_BYTES = 64 * 1024 * 1024;
+
+/** Files that the replica has already are kept for compaction up to this many. */
+const MOST_UPLOADED = 64;
+
+/** There is no room to wait for the bucket. The database itself has everything; only the history gets a gap. */
+export class StagingFull extends Error {}
+
+export type Staging = Awaited<ReturnType<typeof openStaging>>;
+
+/**
+ * Opens what an earlier process left in `store`. Files behind `captured` were never recorded and are removed; so is
+ * what is not sound, with all behind it.
+ */
+export async function openStaging({
+  store,
+  directory,
+  captured,
+  signal,
+}: {
+  /** A store of files on the volume. */
+  readonly store: ObjectStore;
+  /** A directory of the volume, to ask for its free space. */
+  readonly directory: string;
+  /** The last transaction that was recorded as staged. */
+  readonly captured: Txid;
+  readonly signal: AbortSignal;
+}) {
+  const level = `${store.levelDirectory(SYNC_LEVEL)}/`;
+  let files: StagedFile[] = [];
+  for (const found of (await store.list(level, { signal })).toSorted(byKey)) {
+    const file = toStaged(found, level);
+    if (file !== undefined) files.push(file);
+  }
+
+  async function remove(unwanted: readonly StagedFile[]): Promise<void> {
+    const keys = new Set(unwanted.map(({ key }) => key));
+    if (keys.size === 0) return;
+    await store.deleteMany([...keys], { signal });
+    files = files.filter(({ key }) => !keys.has(key));
+  }
+
+  async function isSound({ key }: StagedFile): Promise<boolean> {
+    try {
+      await decodeLtx((await store.get(key, { signal })) ?? empty(), key, { onPage: () => {} });
+      return true;
+    } catch (error) {
+      if (error instanceof FlysqliteError && error.code === "E_REPLICA_CORRUPT") return false;
+      throw error;
+    }
+  }
+
+  await remove(files.filter(({ txid }) => txid > captured));
+  for (const file of files) {
+    if (await isSound(file)) continue;
+    await remove(files.filter(({ txid }) => txid >= file.txid));
+    break;
+  }
+
+  const freeBytes = () => {
+    const { bavail, bsize } = statfsSync(directory);
+    return bavail * bsize;
+  };
+
+  return {
+    store,
+
+    /** Ascending by transaction. */
+    get files(): readonly StagedFile[] {
+      return files;
+    },
+
+    /** Those behind `replicated`. */
+    waiting: (replicated: Txid): readonly StagedFile[] => files.filter(({ txid }) => txid > replicated),
+
+    /** True where the files lead from `from` to `to` without a gap. */
+    bridges({ from, to }: { readonly from: Txid; readonly to: Txid }): boolean {
+      let reached = from;
+      for (const { txid } of files) if (txid === nextTxid(reached)) reached = txid;
+      return reached >= to;
+    },
+
+    /** True where a file of that size leaves the app its room. */
+    hasRoom: (sizeBytes: number): boolean => freeBytes() >= sizeBytes + RESERVE_BYTES,
+
+    /**
+     * Writes a file, durable when this is back, in place of one that was not admitted. Throws StagingFull, and nothing
+     * is left of it, where the volume is full or too much waits for the bucket already.
+     */
+    async write(
+      { position: { txid }, body, timestampMs, databaseBytes }: Shipment,
+      { replicated }: { readonly replicated: Txid },
+    ): Promise<StagedFile> {
+      const waitingBytes = files.reduce((sum, file) => (file.txid > replicated ? sum + file.sizeBytes : sum), 0);
+      if (waitingBytes > Math.max(WAITING_BYTES, databaseBytes)) {
+        throw new StagingFull("more waits for the replica than the database has");
+      }
+      const key = `${level}${formatLtxName({ min: txid, max: txid })}`;
+      let sizeBytes = 0;
+      const counted = function* (): Generator<Uint8Array> {
+        for (const chunk of body()) {
+          sizeBytes += chunk.byteLength;
+          yield chunk;
+        }
+      };
+      try {
+        await store.put(key, counted(), { modifiedMs: timestampMs, signal });
+      } catch (error) {
+        if (isFull(error)) throw new StagingFull("the volume is full");
+        throw error;
+      }
+      return { txid, key, sizeBytes, timestampMs };
+    },
+
+    /** Lets a file be uploaded, once the position behind it is recorded. */
+    admit(file: StagedFile): void {
+      files.push(file);
+    },
+
+    /** Removes a file that was not admitted. */
+    discard: ({ key }: StagedFile): Promise<void> => store.delete(key, { signal }),
+
+    /** The file's bytes. */
+    async read({ key }: StagedFile): Promise<AsyncIterable<Uint8Array>> {
+      const chunks = await store.get(key, { signal });
+      if (chunks !== undefined) return chunks;
+      throw new FlysqliteError("E_INTERNAL", `the staged file "${key}" is gone`);
+    },
+
+    /** Removes what level 1 holds, up to `compacted`, and the oldest of what else the replica has where it gets too many. */
+    async prune({ compacted, replicated }: { readonly compacted: Txid; readonly replicated: Txid }): Promise<void> {
+      const uploaded = files.filter(({ txid }) => txid <= replicated);
+      const surplus = new Set(uploaded.slice(0, Math.max(0, uploaded.length - MOST_UPLOADED)));
+      await remove(uploaded.filter((file) => file.txid <= compacted || surplus.has(file)));
+    },
+
+    /** Removes everything behind `txid`. */
+    removeBehind: (txid: Txid): Promise<void> => remove(files.filter((file) => file.txid > txid)),
+  };
+}
+
+async function* empty(): AsyncGenerator<Uint8Array> {}
+
+function byKey(a: ObjectInfo, b: ObjectInfo): number {
+  return a.key < b.key ? -1 : 1;
+}
+
+function toStaged({ key, sizeBytes, modifiedMs }: ObjectInfo, level: string): StagedFile | undefined {
+  const range = parseLtxName(key.slice(level.length));
+  if (range === undefined || range.min !== range.max) return undefined;
+  return { txid: range.min, key, sizeBytes, timestampMs: modifiedMs };
+}
+
+/** True where a write found no space, whatever was wrapped around that. */
+function isFull(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const code = systemCode(at);
+    if (code === "ENOSPC" || code === "EDQUOT") return true;
+  }
+  return false;
+}

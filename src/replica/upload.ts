@@ -1,0 +1,197 @@
+// Brings staged files into the replica, in the order of their transactions.
+
+import type { At } from "../base/context.ts";
+import { FlysqliteError } from "../base/errors.ts";
+import { debug, type Log } from "../base/events.ts";
+import { createSerial } from "../base/serial.ts";
+import type { ObjectStore } from "../storage/store.ts";
+import { claimReplica } from "./inspect.ts";
+import { formatLtxName, SYNC_LEVEL } from "./ltx/names.ts";
+import { formatTxid, type Txid } from "./ltx/txid.ts";
+import type { Shipment } from "./shipment.ts";
+import type { StagedFile, Staging } from "./staging.ts";
+
+/** From how many waiting files on they are merged, and only the last is uploaded as it is. */
+const MERGE_FROM = 4;
+
+/** Awaited before each write to the replica: throws where it is not ours to write to. */
+export type Guard = (options: { readonly signal: AbortSignal }) => Promise<void>;
+
+export type Uploaded = {
+  readonly txid: Txid;
+  readonly key: string;
+  readonly sizeBytes: number;
+  readonly timestampMs: number;
+};
+
+export type Uploader = ReturnType<typeof createUploader>;
+
+export function createUploader({
+  staging,
+  store,
+  databaseId,
+  replicated: before,
+  guard,
+  merge,
+  uploaded,
+  log,
+  at,
+}: {
+  readonly staging: Staging;
+  readonly store: ObjectStore;
+  readonly databaseId: string;
+  /** The replica's last transaction. */
+  readonly replicated: Txid;
+  readonly guard: Guard;
+  /** Brings level 1 up to that transaction; false where that can't be done, and each file has to be uploaded. */
+  readonly merge: (upTo: Txid, options: { readonly signal: AbortSignal }) => Promise<boolean>;
+  /** Told of each file that arrived. */
+  readonly uploaded: (file: Uploaded) => void;
+  readonly log: Log;
+  readonly at: At;
+}) {
+  const serial = createSerial();
+  let replicated = before;
+  let claimed = false;
+
+  /** Makes sure that the replica is this database's, before the first write to it. */
+  async function claim(signal: AbortSignal): Promise<void> {
+    if (claimed) return;
+    const owner = await claimReplica(store, { databaseId, signal });
+    if (owner !== databaseId) {
+      throw new FlysqliteError(
+        "E_DIVERGED",
+        `Cannot replicate: "${store.address}" holds the history of another database (${owner})`,
+      );
+    }
+    claimed = true;
+  }
+
+  async function put(
+    {
+      txid,
+      sizeBytes,
+      timestampMs,
+      body,
+    }: {
+      readonly txid: Txid;
+      readonly sizeBytes: number;
+      readonly timestampMs: number;
+      readonly body: () => Promise<AsyncIterable<Uint8Array> | Iterable<Uint8Array>>;
+    },
+    signal: AbortSignal,
+  ): Promise<void> {
+    await guard({ signal });
+    await claim(signal);
+    const key = `${store.levelDirectory(SYNC_LEVEL)}/${formatLtxName({ min: txid, max: txid })}`;
+    if (!(await store.put(key, await body(), { ifAbsent: true, modifiedMs: timestampMs, signal }))) {
+      await requireSame(store, { key, body: await body(), signal });
+    }
+    at("uploaded");
+    replicated = txid;
+    uploaded({ txid, key, sizeBytes, timestampMs });
+    log(debug("replicate", `transaction ${formatTxid(txid)} is in the replica`));
+  }
+
+  async function putStaged(file: StagedFile, signal: AbortSignal): Promise<void> {
+    await put({ ...file, body: () => staging.read(file) }, signal);
+  }
+
+  async function drain(signal: AbortSignal): Promise<number> {
+    // What is staged meanwhile is left to the next call, or a busy app would keep this one from ever ending.
+    const waiting = staging.waiting(replicated);
+    const last = waiting.at(-1);
+    if (last === undefined) return 0;
+    if (waiting.length >= MERGE_FROM) {
+      await guard({ signal });
+      await claim(signal);
+      if (await merge(last.txid, { signal })) {
+        await putStaged(last, signal);
+        return 2;
+      }
+    }
+    for (const file of waiting) {
+      signal.throwIfAborted();
+      await putStaged(file, signal);
+    }
+    return waiting.length;
+  }
+
+  return {
+    /** The last transaction that the replica is known to hold. */
+    get replicated(): Txid {
+      return replicated;
+    },
+
+    /** Uploads all that is staged at the time of the call. Gives the number of files that it took. */
+    upload: ({ signal }: { readonly signal: AbortSignal }): Promise<number> => serial(() => drain(signal)),
+
+    /** Uploads what is staged, then this, which is not. */
+    sendAtOnce: (shipment: Shipment, { signal }: { readonly signal: AbortSignal }): Promise<void> =>
+      serial(async () => {
+        await drain(signal);
+        const { position, timestampMs, databaseBytes, body } = shipment;
+        await put({ txid: position.txid, sizeBytes: databaseBytes, timestampMs, body: async () => body() }, signal);
+      }),
+
+    /** Asks the replica how far it goes, where an upload's outcome is not known. */
+    reconcile: (lookUp: () => Promise<Txid>): Promise<Txid> =>
+      serial(async () => {
+        replicated = await lookUp();
+        return replicated;
+      }),
+  };
+}
+
+/** Throws E_DIVERGED unless the object holds these bytes, of an earlier try whose answer got lost. */
+export async function requireSame(
+  store: ObjectStore,
+  {
+    key,
+    body,
+    signal,
+  }: {
+    readonly key: string;
+    readonly body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+    readonly signal: AbortSignal;
+  },
+): Promise<void> {
+  const stored = await store.get(key, { signal });
+  if (stored !== undefined && (await sameBytes(stored, body))) return;
+  throw new FlysqliteError(
+    "E_DIVERGED",
+    `Cannot replicate: "${key}" of "${store.address}" was written by someone else`,
+    { hint: "Stop the other writer; two of them on one replica path destroy it" },
+  );
+}
+
+async function sameBytes(
+  stored: AsyncIterable<Uint8Array>,
+  body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<boolean> {
+  const expected = toAsync(body)[Symbol.asyncIterator]();
+  let rest: Uint8Array = new Uint8Array(0);
+  for await (const chunk of stored) {
+    for (let at = 0; at < chunk.byteLength; ) {
+      if (rest.byteLength === 0) {
+        const { done, value } = await expected.next();
+        if (done === true) return false;
+        rest = value;
+      }
+      const length = Math.min(rest.byteLength, chunk.byteLength - at);
+      if (Buffer.compare(rest.subarray(0, length), chunk.subarray(at, at + length)) !== 0) return false;
+      rest = rest.subarray(length);
+      at += length;
+    }
+  }
+  while (rest.byteLength === 0) {
+    const { done, value } = await expected.next();
+    if (done === true) return true;
+    rest = value;
+  }
+  return false;
+}
+
+async function* toAsync(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield* chunks;
+}
