@@ -67,7 +67,6 @@ export function createFollower(
       const startedMs = clock.monotonic();
       if (await replicator.capture({ signal })) {
         uploads.ring("news");
-        await replicator.maintain({ signal });
         await busyTime(startedMs + syncIntervalMs, stop);
       } else {
         await quietTime(stop);

@@ -13,7 +13,7 @@ import { decodeLtx } from "./ltx/decode.ts";
 import { formatLtxName, SNAPSHOT_LEVEL } from "./ltx/names.ts";
 import { FIRST_TXID, formatTxid, NO_TXID, type Txid } from "./ltx/txid.ts";
 import { openStaging, type Staging } from "./staging.ts";
-import { type ReplicatedPosition, writeState } from "./state.ts";
+import { type ReplicatedPosition, writeCaptured, writeState } from "./state.ts";
 import { createUploader, type Guard } from "./upload.ts";
 
 /** How the history in the replica goes on. */
@@ -63,12 +63,24 @@ export async function createReplicator({
   const continuation = await takeUp({ start, staging, attached });
   log(debug("replicate", describeContinuation(continuation)));
 
+  let acked = start.known.find(({ txid }) => txid === start.lastTxid);
+  let pending: ReplicatedPosition | undefined;
+  let recorded = continuation.kind === "position" ? continuation.position : undefined;
+
+  async function prepare(): Promise<void> {
+    attached.syncWal();
+    if (pending !== undefined && pending.txid <= uploader.replicated) acked = pending;
+    pending = recorded ?? pending;
+    await writeState(stateDirectory, { databaseId, replica: store.address, acked, pending });
+  }
+
   const uploader = createUploader({
     staging,
     store,
     databaseId,
     replicated: start.lastTxid,
     guard,
+    prepare,
     merge: async () => false,
     uploaded: () => {},
     log,
@@ -79,22 +91,16 @@ export async function createReplicator({
     staging,
     continuation,
     replicated: () => uploader.replicated,
-    record: (position) => record(position),
+    record: async (position) => {
+      recorded = position;
+      await writeCaptured(stateDirectory, position);
+    },
     sendAtOnce: uploader.sendAtOnce,
     clock,
     log,
     at,
   });
-  /** What the replica is known to hold, for the record. */
-  let acked: ReplicatedPosition | undefined = start.known.find(({ txid }) => txid === start.lastTxid);
-  let pending: ReplicatedPosition | undefined;
   let copiesWithSnapshot = 0;
-
-  async function record(position: ReplicatedPosition): Promise<void> {
-    if (pending !== undefined && pending.txid <= uploader.replicated) acked = pending;
-    await writeState(stateDirectory, { databaseId, replica: store.address, acked, pending: position });
-    pending = position;
-  }
 
   async function upload(signal: AbortSignal): Promise<number> {
     if (capturer.hasLetGo) {
@@ -131,11 +137,8 @@ export async function createReplicator({
   }
 
   return {
-    /** Stages all that was committed before the call. Gives whether anything was. */
+    /** Stages all that was committed before the call, and keeps the log short. Gives whether anything was staged. */
     capture: capturer.capture,
-
-    /** Moves our hold on the log forward, and empties the log where it has grown. */
-    maintain: capturer.maintain,
 
     /** Uploads what is staged. Gives the number of files that it took. */
     upload: ({ signal }: { readonly signal: AbortSignal }): Promise<number> => upload(signal),

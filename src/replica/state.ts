@@ -1,9 +1,11 @@
-// What this volume remembers of its replication: a file beside the database, replaced at each capture.
-// It is a hint that is checked against the log and the replica, never trusted alone.
+// What this volume remembers of its replication, in two files beside the database: what the replica may hold, made
+// durable before each upload, and how far was captured, written at each capture without waiting for the disk.
+// They are hints that are checked against the log and the replica, never trusted alone.
 
 import { createHash } from "node:crypto";
+import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { readIfPresent, writeDurably } from "../base/durable-file.ts";
+import { readIfPresent, removeDurably, writeDurably } from "../base/durable-file.ts";
 import type { Position } from "../sqlite/attached.ts";
 import { parsePageSize } from "../sqlite/page.ts";
 import { formatTxid, parseTxid, type Txid } from "./ltx/txid.ts";
@@ -26,16 +28,12 @@ export type ReplicationState = {
    * tell, as after a restore from Litestream 0.3's format.
    */
   readonly acked: ReplicatedPosition | undefined;
-  /** The newest one that is on the volume as a file; the replica may hold it or not. */
+  /** The newest one that an upload was begun for; the replica may hold it or not. */
   readonly pending: ReplicatedPosition | undefined;
 };
 
-/** The positions that copying may go on from, the newest first. */
-export function knownPositions(state: ReplicationState | undefined): readonly ReplicatedPosition[] {
-  return [state?.pending, state?.acked].filter((position) => position !== undefined);
-}
-
 const FILE_NAME = "replication.json";
+const CAPTURED_FILE_NAME = "captured.json";
 const FORMAT_VERSION = 1;
 
 /** The state in `directory`; undefined where there is none, or none that can be read. */
@@ -48,6 +46,28 @@ export async function writeState(directory: string, state: ReplicationState): Pr
   await writeDurably(join(directory, FILE_NAME), formatState(state));
 }
 
+/** Notes how far was captured. It outlives the process, but maybe not the power. */
+export async function writeCaptured(directory: string, position: ReplicatedPosition): Promise<void> {
+  const path = join(directory, CAPTURED_FILE_NAME);
+  await writeFile(`${path}.tmp`, sealed(JSON.stringify(toStored(position))), { mode: 0o600 });
+  await rename(`${path}.tmp`, path);
+}
+
+/** Forgets how far was captured: what it says is of a database that is no more. */
+export async function forgetCaptured(directory: string): Promise<void> {
+  await removeDurably(join(directory, CAPTURED_FILE_NAME));
+}
+
+/** The positions in `directory` that copying may go on from, the newest first. */
+export async function readPositions(directory: string): Promise<readonly ReplicatedPosition[]> {
+  const text = await readIfPresent(join(directory, CAPTURED_FILE_NAME));
+  const captured = text === undefined ? undefined : fromStored(unsealed(text));
+  const state = await readState(directory);
+  return [captured, state?.pending, state?.acked]
+    .filter((position) => position !== undefined)
+    .sort((a, b) => (a.txid < b.txid ? 1 : a.txid > b.txid ? -1 : 0));
+}
+
 /** The state as text: a line of JSON, and one with its checksum, as a wrong digit could pass for another position. */
 export function formatState({ databaseId, replica, acked, pending }: ReplicationState): string {
   const stored = {
@@ -57,25 +77,27 @@ export function formatState({ databaseId, replica, acked, pending }: Replication
     acked: acked && toStored(acked),
     pending: pending && toStored(pending),
   };
-  const json = JSON.stringify(stored);
-  return `${json}\n${checksum(json)}\n`;
+  return sealed(JSON.stringify(stored));
 }
 
-function checksum(json: string): string {
-  return createHash("sha256").update(json).digest("hex");
+function sealed(json: string): string {
+  return `${json}\n${createHash("sha256").update(json).digest("hex")}\n`;
+}
+
+/** The value that sealed() wrote; undefined where anything in it is not as it must be. */
+function unsealed(text: string): unknown {
+  const [json = ""] = text.split("\n", 1);
+  if (text !== sealed(json)) return undefined;
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Reads what formatState() wrote; undefined where anything in it is not as it must be. */
 export function parseState(text: string): ReplicationState | undefined {
-  const [json = ""] = text.split("\n", 1);
-  if (text !== `${json}\n${checksum(json)}\n`) return undefined;
-  let value: unknown;
-  try {
-    value = JSON.parse(json);
-  } catch {
-    return undefined;
-  }
-  const stored = asRecord(value);
+  const stored = asRecord(unsealed(text));
   const databaseId = stored?.["databaseId"];
   const replica = stored?.["replica"];
   if (stored?.["version"] !== FORMAT_VERSION) return undefined;

@@ -32,6 +32,7 @@ export function createUploader({
   databaseId,
   replicated: before,
   guard,
+  prepare,
   merge,
   uploaded,
   log,
@@ -43,6 +44,11 @@ export function createUploader({
   /** The replica's last transaction. */
   readonly replicated: Txid;
   readonly guard: Guard;
+  /**
+   * Makes durable what is staged up to that transaction, in the database and in what we remember: so that the replica
+   * is never ahead of the volume.
+   */
+  readonly prepare: (txid: Txid) => Promise<void>;
   /** Brings level 1 up to that transaction; false where that can't be done, and each file has to be uploaded. */
   readonly merge: (upTo: Txid, options: { readonly signal: AbortSignal }) => Promise<boolean>;
   /** Told of each file that arrived. */
@@ -67,6 +73,13 @@ export function createUploader({
     claimed = true;
   }
 
+  async function begin(upTo: Txid, signal: AbortSignal): Promise<void> {
+    await guard({ signal });
+    await claim(signal);
+    await prepare(upTo);
+    at("prepared");
+  }
+
   async function put(
     {
       txid,
@@ -81,8 +94,6 @@ export function createUploader({
     },
     signal: AbortSignal,
   ): Promise<void> {
-    await guard({ signal });
-    await claim(signal);
     const key = `${store.levelDirectory(SYNC_LEVEL)}/${formatLtxName({ min: txid, max: txid })}`;
     if (!(await store.put(key, await body(), { ifAbsent: true, modifiedMs: timestampMs, signal }))) {
       await requireSame(store, { key, body: await body(), signal });
@@ -102,9 +113,8 @@ export function createUploader({
     const waiting = staging.waiting(replicated);
     const last = waiting.at(-1);
     if (last === undefined) return 0;
+    await begin(last.txid, signal);
     if (waiting.length >= MERGE_FROM) {
-      await guard({ signal });
-      await claim(signal);
       if (await merge(last.txid, { signal })) {
         await putStaged(last, signal);
         return 2;
@@ -112,6 +122,7 @@ export function createUploader({
     }
     for (const file of waiting) {
       signal.throwIfAborted();
+      await guard({ signal });
       await putStaged(file, signal);
     }
     return waiting.length;
@@ -131,6 +142,7 @@ export function createUploader({
       serial(async () => {
         await drain(signal);
         const { position, timestampMs, databaseBytes, body } = shipment;
+        await begin(position.txid, signal);
         await put({ txid: position.txid, sizeBytes: databaseBytes, timestampMs, body: async () => body() }, signal);
       }),
 

@@ -7,7 +7,7 @@ import type { Plan } from "../plan/plan.ts";
 import { createFollower, type Follower } from "../replica/follow.ts";
 import { NO_TXID } from "../replica/ltx/txid.ts";
 import { createReplicator, type Replicator } from "../replica/replicator.ts";
-import { knownPositions, type ReplicationState } from "../replica/state.ts";
+import { type ReplicationState, readPositions } from "../replica/state.ts";
 import { attach } from "../sqlite/attached.ts";
 import { openFileStore } from "../storage/file.ts";
 import type { StepContext } from "./context.ts";
@@ -37,12 +37,12 @@ export async function replicate(
   const directory = stateDirectory(database.path);
   await makePrivateDirectory(directory);
   const id = restored?.databaseId ?? databaseId(facts, random.uuid);
-  const remembered = restored ?? (copy.kind === "keep" && state?.databaseId === id ? state : undefined);
+  const isOurs = restored !== undefined || (copy.kind === "keep" && state?.databaseId === id);
   const replicator = await createReplicator({
     attached,
-    start: { databaseId: id, lastTxid: replica.lastTxid, known: knownPositions(remembered) },
+    start: { databaseId: id, lastTxid: replica.lastTxid, known: isOurs ? await readPositions(directory) : [] },
     store,
-    local: openFileStore(directory, { random }),
+    local: openFileStore(directory, { random, durable: false }),
     stateDirectory: directory,
     guard: async () => {},
     clock,

@@ -10,7 +10,7 @@ import { chooseFormat } from "../replica/choose.ts";
 import { claimReplica, inspectReplica, type ReplicaContent } from "../replica/inspect.ts";
 import { planRestore } from "../replica/ltx/plan.ts";
 import { type RestoredDatabase, type RestorePlan, restoreTo } from "../replica/restore-to.ts";
-import { type ReplicationState, writeState } from "../replica/state.ts";
+import { forgetCaptured, type ReplicationState, writeState } from "../replica/state.ts";
 import { planV03 } from "../replica/v03/plan.ts";
 import type { StepContext } from "./context.ts";
 import { moveAside } from "./move-aside.ts";
@@ -63,7 +63,10 @@ async function restoreFromReplica(
     integrity: "quick",
     replan: async () => planLatest(await inspectReplica(store, { signal })),
     // Before the file gets its name: a database without this would be one of unknown origin at the next start.
-    verified: (image) => writeState(stateDirectory(target), stateAfter(image)),
+    verified: async (image) => {
+      await forgetCaptured(stateDirectory(target));
+      await writeState(stateDirectory(target), stateAfter(image));
+    },
   });
   const { fileCount, sizeBytes, notes, movedAside } = restored;
   for (const path of movedAside) log(warn("restore", `a file of an earlier database was moved aside, to ${path}`));

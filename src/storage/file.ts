@@ -19,12 +19,16 @@ const READ_CHUNK_BYTES = 256 * 1024;
 const CLAIM_MS = 60_000n;
 
 /**
- * Opens the store at `root`, an absolute path. Nothing is made before the first put().
+ * Opens the store at `root`, an absolute path. Nothing is made before the first put(). With `durable` false a put
+ * waits for no disk: after a power cut the object may be absent or damaged, and whoever reads it must check it.
  *
  * A root that does not exist is an empty store as long as its parent directory exists; without the parent
  * the store counts as unreachable, since a backup disk that is not mounted looks like that.
  */
-export function openFileStore(root: string, { random }: { readonly random: Random }): ObjectStore {
+export function openFileStore(
+  root: string,
+  { random, durable = true }: { readonly random: Random; readonly durable?: boolean },
+): ObjectStore {
   const address = pathToFileURL(root).href;
 
   return {
@@ -67,7 +71,7 @@ export function openFileStore(root: string, { random }: { readonly random: Rando
         "an object is either absent or of a version",
       );
       try {
-        return await writeObject(join(root, key), body, { ...options, root, random });
+        return await writeObject(join(root, key), body, { ...options, root, random, durable });
       } catch (error) {
         throw unreachable(`Cannot write "${key}" to "${address}"`, error, options.signal);
       }
@@ -186,9 +190,9 @@ async function* readChunks(
 async function writeObject(
   target: string,
   body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  options: PutOptions & { readonly root: string; readonly random: Random },
+  options: PutOptions & { readonly root: string; readonly random: Random; readonly durable: boolean },
 ): Promise<boolean> {
-  const { signal, ifAbsent, ifVersion, modifiedMs, root, random } = options;
+  const { signal, ifAbsent, ifVersion, modifiedMs, root, random, durable } = options;
   const directory = dirname(target);
   await makeDirectory(directory, root);
   const temporary = `${target}.${random.uuid()}${TEMPORARY}`;
@@ -200,7 +204,7 @@ async function writeObject(
         await file.writeFile(chunk);
       }
       if (modifiedMs !== undefined) await utimes(temporary, modifiedMs / 1000, modifiedMs / 1000);
-      await file.sync();
+      if (durable) await file.sync();
     }
     signal.throwIfAborted();
     if (ifAbsent === true) {
@@ -215,7 +219,7 @@ async function writeObject(
     } else {
       await rename(temporary, target);
     }
-    await syncDirectory(directory);
+    if (durable) await syncDirectory(directory);
     return true;
   } finally {
     await rm(temporary, { force: true }); // renamed away by now if all went well

@@ -7,7 +7,7 @@ import type { LtxFileInfo } from "../../src/replica/ltx/names.ts";
 import { planRestore } from "../../src/replica/ltx/plan.ts";
 import type { Start } from "../../src/replica/replicator.ts";
 import { type RestoredDatabase, type RestoreToOptions, restoreTo } from "../../src/replica/restore-to.ts";
-import { knownPositions, readState } from "../../src/replica/state.ts";
+import { readPositions, readState } from "../../src/replica/state.ts";
 import type { ObjectStore } from "../../src/storage/store.ts";
 import { judge } from "./workload.ts";
 
@@ -62,5 +62,9 @@ export async function decideStart(
     unborn: false,
   });
   if (copy.kind !== "keep") throw new Error(`the next start would ${copy.kind}: ${copy.why}`);
-  return { databaseId: content.databaseId ?? databaseId, lastTxid: content.lastTxid, known: knownPositions(state) };
+  return {
+    databaseId: content.databaseId ?? databaseId,
+    lastTxid: content.lastTxid,
+    known: await readPositions(stateDirectory),
+  };
 }

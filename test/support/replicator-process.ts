@@ -11,7 +11,7 @@ import { installedDriver } from "./driver.ts";
 import { seededRandom } from "./random.ts";
 import { decideStart } from "./replica.ts";
 
-export type ReplicatorRequest = "sync" | "maintain";
+export type ReplicatorRequest = "sync" | "capture";
 
 export type ReplicatorAnswer = {
   /** Salts of the log up to which was copied. */
@@ -62,7 +62,7 @@ const replicator = await createReplicator({
   attached,
   start,
   store,
-  local: openFileStore(values.state, { random: systemRandom }),
+  local: openFileStore(values.state, { random: systemRandom, durable: false }),
   stateDirectory: values.state,
   guard: async () => {},
   clock: systemClock,

@@ -105,7 +105,7 @@ export async function torture({
     while (performance.now() < end && wrong.length === 0) {
       for (let round = 0; round < 4; round += 1) {
         await have("sync", { mayDie: true });
-        if (random.unit() < 0.7) await have("maintain", { mayDie: true });
+        if (random.unit() < 0.7) await have("capture", { mayDie: true });
         await delay(random.unit() * 20);
       }
       if (mayKill && random.unit() < 0.5) {

@@ -19,18 +19,18 @@ describe("the death of the replicator's process", () => {
   it.each([
     // A step, how often it is passed by before, and whether the next start has to copy the whole database.
     ["snapshot begun:0", "a copy"],
-    ["log synced:0", "a copy"],
     ["staged:0", "a copy"],
     ["recorded:0", "no copy"],
     ["uploaded:0", "no copy"],
     ["snapshot uploaded:0", "no copy"],
-    ["log synced:1", "no copy"],
+    ["prepared:0", "no copy"],
+    ["prepared:1", "no copy"],
     ["staged:1", "no copy"],
     ["recorded:1", "no copy"],
     ["uploaded:1", "no copy"],
     ["capture:0", "no copy"],
     ["capture:3", "no copy"],
-    ["reader begun:0", "no copy"],
+    ["reader begun:0", "a copy"],
     ["reader begun:1", "no copy"],
     ["reader ended:0", "no copy"],
     ["reader ended:2", "no copy"],
@@ -59,10 +59,10 @@ describe("the death of the replicator's process", () => {
           // From here on a reader of the app's keeps the log from being emptied, so that it must be sealed.
           await slow.exec("BEGIN");
           await slow.all("SELECT count(*) FROM chain");
-          await app.commit(60, { payloadBytes: 40_000, keep: 5 });
+          await app.commit(110, { payloadBytes: 40_000, keep: 5 });
         }
         await app.commit(2);
-        if ((await doomed.ask("maintain")) === undefined) break;
+        if ((await doomed.ask("capture")) === undefined) break;
         await app.commit(2);
       }
     }

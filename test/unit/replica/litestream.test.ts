@@ -49,7 +49,7 @@ describe.skipIf(!isSupported).each([512, 4096])(
       for (let round = 0; round < 16; round += 1) {
         await app.commit(8, { payloadBytes: 6000, keep: round % 5 === 0 ? 0 : 30 });
         if (round % 4 === 2) await app.exec("VACUUM");
-        if (round % 2 === 0) await replica.maintain();
+        if (round % 2 === 0) await replica.sync();
         else await replica.sync();
         await app.commit(3);
         if (round % 5 === 4) await replica.restart(() => app.commit(2));

@@ -94,7 +94,7 @@ describe("sync", () => {
     await replica.app.commit(20, { payloadBytes: 3000, keep: 5 });
     await replica.sync();
     await replica.app.exec("VACUUM");
-    await replica.maintain();
+    await replica.sync();
     const last = await replica.app.commit(5);
     await replica.sync();
     expect(await replica.judge()).toEqual({ n: last });
@@ -122,7 +122,7 @@ describe("sync", () => {
       await replica.app.exec("PRAGMA incremental_vacuum(20)");
       await replica.sync();
       const last = await replica.app.commit(3, { payloadBytes: 9000 });
-      await replica.maintain();
+      await replica.sync();
       expect(await replica.judge()).toEqual({ n: last });
     },
   );
@@ -149,7 +149,7 @@ describe("what is written", () => {
     for (let round = 0; round < 12; round += 1) {
       await replica.app.commit(4, { payloadBytes: 3000, keep: round % 3 === 0 ? 0 : 50 });
       if (round % 4 === 1) await replica.app.exec("VACUUM");
-      if (round % 2 === 0) await replica.maintain();
+      if (round % 2 === 0) await replica.sync();
       else await replica.sync();
       if (round === 6) {
         await replica.restart(async () => {
@@ -234,11 +234,11 @@ describe("a store that fails", () => {
     for (let round = 0; round < 6; round += 1) {
       await replica.app.commit(3, { payloadBytes: 2000 });
       left.before = 1;
-      await expect(replica.maintain()).rejects.toThrow("connection refused");
+      await expect(replica.sync()).rejects.toThrow("connection refused");
       await replica.app.checkpoint("TRUNCATE");
       await replica.app.commit(2);
       await replica.app.checkpoint("TRUNCATE");
-      await replica.maintain();
+      await replica.sync();
       expect(await replica.judge()).toEqual({ n: 5 * (round + 1) });
     }
     expect(replica.fullCopies).toHaveLength(1);
@@ -382,19 +382,19 @@ describe("a start on a volume that replicated before", () => {
     await replica.app.commit();
     await replica.sync();
     expect(await readState(replica.stateDirectory)).toMatchObject({ acked: { txid: 1n }, pending: { txid: 2n } });
-    expect(readdirSync(replica.stateDirectory)).toEqual(["ltx", "replication.json"]);
+    expect(readdirSync(replica.stateDirectory)).toEqual(["captured.json", "ltx", "replication.json"]);
     expect(readdirSync(join(replica.stateDirectory, "ltx/0"))).toHaveLength(2);
   });
 });
 
-describe("maintain", () => {
-  it("keeps the log from growing, without a copy of the whole database", async () => {
+describe("the log", () => {
+  it("is kept from growing, without a copy of the whole database", async () => {
     await using replica = await replicated(driver, { pageSize: 512 });
     await replica.sync();
     const salts = new Set<string>();
     for (let round = 0; round < 12; round += 1) {
       await replica.app.commit(15, { payloadBytes: 20_000, keep: 5 });
-      await replica.maintain();
+      await replica.sync();
       if (replica.attached.position?.kind === "log") salts.add(replica.attached.position.header.salts.join());
     }
     expect(salts.size).toBeGreaterThanOrEqual(5);
@@ -403,27 +403,27 @@ describe("maintain", () => {
     expect(await replica.judge()).toEqual({ n: 180 });
   });
 
-  it("keeps writers waiting for a moment where nothing gentler emptied a long log", async () => {
+  it("is emptied by keeping writers waiting for a moment, where nothing gentler did it", async () => {
     const labels: string[] = [];
     await using replica = await replicated(driver, { pageSize: 512, at: (label) => void labels.push(label) });
     await replica.sync();
     await using slow = await startApp(replica.path);
     await slow.exec("BEGIN");
     await slow.all("SELECT count(*) FROM chain"); // keeps the log from being checkpointed
-    await replica.app.commit(60, { payloadBytes: 40_000, keep: 5 });
-    await replica.maintain();
+    await replica.app.commit(110, { payloadBytes: 40_000, keep: 5 });
+    await replica.sync();
     expect(labels).toContain("sealing");
     await replica.app.commit(5);
     await slow.exec("COMMIT");
-    await replica.maintain();
+    await replica.sync();
     await replica.app.commit(5);
-    await replica.maintain();
+    await replica.sync();
     expect(replica.fullCopies).toHaveLength(1);
-    expect(await replica.judge()).toEqual({ n: 70 });
+    expect(await replica.judge()).toEqual({ n: 120 });
   });
 });
 
-describe("maintain, where writers keep the log long", () => {
+describe("a log that writers keep long", () => {
   /** Things to do at a step, in turn; nothing once they are used up. */
   type Script = Map<string, (() => void)[]>;
 
@@ -431,8 +431,7 @@ describe("maintain, where writers keep the log long", () => {
     const at = (label: string) => script.get(label)?.shift()?.();
     const replica = await replicated(driver, { pageSize: 512, at });
     await replica.sync();
-    await replica.app.commit(60, { payloadBytes: 40_000, keep: 5 });
-    await replica.sync();
+    await replica.app.commit(110, { payloadBytes: 40_000, keep: 5 });
     return replica;
   }
 
@@ -440,13 +439,13 @@ describe("maintain, where writers keep the log long", () => {
     const script: Script = new Map();
     await using replica = await longLog(script);
     const commit = () => commitMeanwhile(replica.path, 3000);
-    script.set("checkpoint", [commit]); // so that the gentle way fails
-    script.set("reader ended", [() => {}, commit]); // after all was copied: the tail
+    script.set("checkpoint", [commit, commit]); // so that the gentle ways fail
+    script.set("reader ended", [() => {}, () => {}, commit]); // after all was copied: the tail
     script.set("write lock released", [() => commitMeanwhile(replica.path, 3_000_000)]); // as far as the tail reached
-    await replica.maintain();
+    await replica.sync();
     expect([...script.values()]).toEqual([[], [], []]);
     await replica.sync();
-    expect(await replica.judge()).toEqual({ n: 63 });
+    expect(await replica.judge()).toEqual({ n: 114 });
     expect(replica.fullCopies).toHaveLength(1);
   });
 
@@ -462,9 +461,9 @@ describe("maintain, where writers keep the log long", () => {
       // To the reader it is the same: the frames behind the position don't continue its checksum.
       attached.advance({ position: { ...position, checksum: [position.checksum[0] ^ 1, 0] }, sealed: false });
     };
-    script.set("checkpoint", [commit]);
-    script.set("reader ended", [() => {}, damage]);
-    await replica.maintain();
+    script.set("checkpoint", [commit, commit]);
+    script.set("reader ended", [() => {}, () => {}, damage]);
+    await replica.sync();
     const { frames, checkpointed } = attached.walState();
     expect(checkpointed).toBeLessThan(frames);
     const last = await replica.app.commit();

@@ -53,7 +53,7 @@ export async function replicated(
       attached,
       start: await decideStart(store, { path, stateDirectory, databaseId: "one-database" }),
       store: wrap(store),
-      local: wrapLocal(openFileStore(stateDirectory, { random: systemRandom })),
+      local: wrapLocal(openFileStore(stateDirectory, { random: systemRandom, durable: false })),
       stateDirectory,
       guard: async () => {},
       clock: systemClock,
@@ -91,11 +91,6 @@ export async function replicated(
     capture: () => running.replicator.capture({ signal: never }),
     upload: () => running.replicator.upload({ signal: never }),
     snapshot: () => running.replicator.snapshot({ signal: never }),
-    /** Keeps the log short, and ships what was captured on the way. */
-    async maintain(): Promise<void> {
-      await running.replicator.maintain({ signal: never });
-      await running.replicator.upload({ signal: never });
-    },
     /** Lets go, and starts anew. As the app has the database open, the log stays as it is. */
     async restart(meanwhile: () => Promise<unknown> = async () => {}): Promise<void> {
       running.attached.close();
