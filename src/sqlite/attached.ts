@@ -12,10 +12,12 @@ import assert from "node:assert/strict";
 import { closeSync, fdatasyncSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import type { At } from "../base/context.ts";
 import { FlysqliteError, systemCode } from "../base/errors.ts";
-import { type Connection, type Driver, isBusy } from "./driver.ts";
+import { type Connection, type Driver, isBusy, SqliteError } from "./driver.ts";
 import { type PageNumber, type PageSize, parsePageSize } from "./page.ts";
+import { SQLITE_BUSY } from "./result-codes.ts";
 import { sameSalts } from "./wal/format.ts";
 import {
+  isFirstHeader,
   readChanges,
   readWalHeader,
   stillAt,
@@ -68,6 +70,12 @@ export type Snapshot = Disposable & {
 /** How long a checkpoint by seal may keep the app's writers waiting for the write lock to be had, in milliseconds. */
 const SEAL_LOCK_TIMEOUT_MS = 100;
 
+/**
+ * How often, a millisecond apart, SQLite is asked for the log's state while a writer is publishing a commit. That takes
+ * nanoseconds, but the writer's process may lose its processor just then.
+ */
+const STATE_TRIES = 2000;
+
 /** How often a capture is tried while a restart of the log races with it. */
 const CAPTURE_TRIES = 20;
 
@@ -115,13 +123,20 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
   // next restart loses nothing. It belongs to the reader that is open.
   let sealed = false;
 
-  /** mxFrame and nBackfill. Source: https://sqlite.org/pragma.html#pragma_wal_checkpoint, NOOP */
+  /**
+   * mxFrame and nBackfill. Throws SQLITE_BUSY where a writer was halted while it published a commit.
+   * Source: https://sqlite.org/pragma.html#pragma_wal_checkpoint, NOOP
+   */
   function walState(): { readonly frames: number; readonly checkpointed: number } {
-    const row = control.all("PRAGMA wal_checkpoint(NOOP)")[0];
-    const frames = Number(row?.["log"]);
-    const checkpointed = Number(row?.["checkpointed"]);
-    assert(frames >= 0 && checkpointed >= 0, `wal_checkpoint(NOOP) answered log=${frames}`);
-    return { frames, checkpointed };
+    for (let tries = 0; tries < STATE_TRIES; tries += 1) {
+      const row = control.all("PRAGMA wal_checkpoint(NOOP)")[0];
+      const frames = Number(row?.["log"]);
+      const checkpointed = Number(row?.["checkpointed"]);
+      if (frames >= 0 && checkpointed >= 0) return { frames, checkpointed };
+      assert(row?.["busy"] === 1, `wal_checkpoint(NOOP) answered log=${frames}`);
+      sleepMs(1);
+    }
+    throw new SqliteError("the log's index does not come to rest", SQLITE_BUSY);
   }
 
   /**
@@ -155,7 +170,7 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
     }
     if (file === undefined || header === undefined) return "again";
 
-    const from = continuation(header);
+    const from = continuation(header, file);
     if (typeof from === "string") return { kind: "broken", reason: from };
     if (frames < from.frame) return "again";
     if (frames === from.frame) {
@@ -176,13 +191,14 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
   }
 
   /** Where in the log with this header the copying goes on, or why it can't. */
-  function continuation(header: WalPosition["header"]): WalPosition | string {
+  function continuation(header: WalPosition["header"], file: number): WalPosition | string {
     if (header.pageSize !== pageSize) return `the page size changed from ${pageSize} to ${header.pageSize} bytes`;
     const inLog = position?.kind === "log" ? position : undefined;
     if (inLog !== undefined && sameSalts(header.salts, inLog.header.salts)) return inLog;
     if (!sealed) return "the log was restarted before it was copied";
-    // A restart adds exactly 1 to the first salt; anything else is more than one restart.
-    if (inLog !== undefined && header.salts[0] !== (inLog.header.salts[0] + 1) >>> 0) {
+    // A restart adds exactly 1 to the first salt, or draws it anew in a log that was truncated; anything else is more
+    // than one restart.
+    if (inLog !== undefined && header.salts[0] !== (inLog.header.salts[0] + 1) >>> 0 && !isFirstHeader(file)) {
       return "the log was restarted more than once";
     }
     return walStart(header);
@@ -447,6 +463,11 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
       if (wal !== undefined) closeSync(wal.file);
     },
   };
+}
+
+/** Waits as SQLite does, with everything in this process. */
+function sleepMs(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
 function beginRead(connection: Connection): void {

@@ -35,6 +35,9 @@ const EXTENSIONS: { readonly [name in Primary]?: readonly string[] } = {
   WARNING: ["AUTOINDEX"],
 };
 
+/** Someone else holds a lock. */
+export const SQLITE_BUSY = 5;
+
 /** The file can't be opened, or isn't there. */
 export const SQLITE_CANTOPEN = 14;
 

@@ -41,10 +41,23 @@ export class WalMismatch extends Error {}
 /** Frames that are read at once, in bytes: large enough to spare calls, small enough to stay in the cache. */
 const CHUNK_BYTES = 256 * 1024;
 
+/** Offset of the count of checkpoints in the log's header, in bytes. It counts for the connection that wrote it. */
+const CHECKPOINT_SEQUENCE = 12;
+
 /** Reads the header of the open log; undefined where there is none. */
 export function readWalHeader(file: number): WalHeader | undefined {
   const bytes = new Uint8Array(WAL_HEADER_SIZE);
   return readSync(file, bytes, 0, WAL_HEADER_SIZE, 0) < WAL_HEADER_SIZE ? undefined : decodeWalHeader(bytes);
+}
+
+/**
+ * True where the log's header is the first that its file ever had, or had since a TRUNCATE checkpoint: then, and only
+ * then, the first writer may draw both salts anew.
+ */
+export function isFirstHeader(file: number): boolean {
+  const bytes = new Uint8Array(WAL_HEADER_SIZE);
+  const length = readSync(file, bytes, 0, WAL_HEADER_SIZE, 0);
+  return length === WAL_HEADER_SIZE && new DataView(bytes.buffer).getUint32(CHECKPOINT_SEQUENCE) === 0;
 }
 
 /** The position before the first frame. */

@@ -290,7 +290,13 @@ describe("a restart of the log", () => {
     ["salts that went down", { by: -1, sealed: true, kind: "broken" }],
     ["salts that grew by one where all was copied", { by: 1, sealed: true, kind: "changes" }],
   ] as const)("is judged by its salts: %s", async (_, { by, sealed: wasSealed, kind }) => {
-    await using held = await hold(driver);
+    // A log that was begun anew before: the first one of a file may have any salts.
+    const prepare = async (app: App) => {
+      await app.commit();
+      await app.checkpoint("RESTART");
+      await app.commit();
+    };
+    await using held = await hold(driver, { prepare });
     const { app, attached } = held;
     held.copy.begin();
     await app.commit(2);
@@ -299,6 +305,24 @@ describe("a restart of the log", () => {
     const before: Position = { ...now, header: { ...now.header, salts: [(now.header.salts[0] - by) >>> 0, 4711] } };
     attached.advance({ position: before, sealed: wasSealed });
     expect(attached.capture().kind).toBe(kind);
+  });
+
+  it("may have drawn all its salts anew, where the app truncated what was copied", async () => {
+    await using held = await hold(driver);
+    const { app, attached, copy } = held;
+    copy.begin();
+    await app.commit(2);
+    await attached.handOver(async () => void copy.catchUp());
+    attached.checkpoint();
+    await attached.handOver(async () => void copy.catchUp());
+    const before = inLog(attached.position);
+    await app.checkpoint("TRUNCATE");
+    await using other = await startApp(held.path); // has made no checkpoint, and so draws both salts
+    const last = await other.commit();
+    expect(inLog(attached.position)).toBe(before);
+    expect(copy.catchUp()).toBe("changes");
+    expect(inLog(attached.position).header.salts[0]).not.toBe((before.header.salts[0] + 1) >>> 0);
+    expect(copy.judge()).toEqual({ n: last });
   });
 
   it("is noticed where the last copied frame is another one under the same salts", async () => {
