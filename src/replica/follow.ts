@@ -3,6 +3,7 @@
 //
 // Capturing and uploading are two loops, so that a store that is slow or away never keeps the log from being emptied.
 
+import { AssertionError } from "node:assert/strict";
 import { type FSWatcher, watch } from "node:fs";
 import { basename, dirname } from "node:path";
 import type { Clock, Random } from "../base/context.ts";
@@ -31,7 +32,7 @@ export type Follower = {
   run(options: { readonly until: AbortSignal }): Promise<void>;
   /** Ships at once, without waiting for the interval to pass. */
   hurry(): void;
-  /** What the last try to upload failed with; undefined where it succeeded. */
+  /** What the last try to capture or upload failed with; undefined where it succeeded. */
   readonly lastError: string | undefined;
 };
 
@@ -62,14 +63,27 @@ export function createFollower(
   let lastError: string | undefined;
 
   async function captureWhile(stop: AbortSignal): Promise<void> {
+    let failures = 0;
     while (!stop.aborted) {
       if (!isStillThere()) throw new Error(`"${databasePath}" was replaced by another file`);
       const startedMs = clock.monotonic();
-      if (await replicator.capture({ signal })) {
-        uploads.ring("news");
-        await busyTime(startedMs + syncIntervalMs, stop);
-      } else {
-        await quietTime(stop);
+      try {
+        const isNew = await replicator.capture({ signal });
+        failures = 0;
+        if (isNew) {
+          uploads.ring("news");
+          await busyTime(startedMs + syncIntervalMs, stop);
+        } else {
+          await quietTime(stop);
+        }
+      } catch (error) {
+        if (error instanceof AssertionError) throw error; // ours: only a new process is sure of what holds
+        if (signal.aborted) return;
+        failures += 1;
+        const waitMs = backoff(failures, random);
+        lastError = describe(error);
+        log(warn("replicate", `nothing captured, next try in ${Math.round(waitMs / 1000)} s: ${lastError}`));
+        await changes.wait("hurry", waitMs, stop);
       }
     }
   }
