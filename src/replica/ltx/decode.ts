@@ -1,6 +1,8 @@
 // LTX files, read: a stream of bytes in, pages out, and everything verified that the format lets one verify.
 // Source: superfly/ltx, format version 3; Litestream 0.5
 
+import assert from "node:assert/strict";
+import type { FlysqliteError } from "../../base/errors.ts";
 import { parsePageNumber } from "../../sqlite/page.ts";
 import { ByteWindow } from "./byte-window.ts";
 import { corrupt } from "./corrupt.ts";
@@ -8,6 +10,7 @@ import { Crc64 } from "./crc64.ts";
 import { decodePage, maxPageFrameSize } from "./decode-page.ts";
 import type { LtxPage } from "./encode.ts";
 import { decodeHeader, LTX_HEADER_SIZE, type LtxHeader } from "./header.ts";
+import { isWrittenForm } from "./lz4-frame.ts";
 import { formatLtxName, parseLtxName } from "./names.ts";
 import {
   CHECKSUM_FLAG,
@@ -35,13 +38,6 @@ export type LtxSummary = {
   readonly fileChecksum: bigint;
 };
 
-/** A file while it is read. */
-type Reading = {
-  readonly input: ByteWindow;
-  readonly key: string;
-  readonly checksum: Crc64;
-};
-
 /**
  * Decodes the file with the given key, a chunk at a time.
  *
@@ -53,68 +49,135 @@ export async function decodeLtx(
   key: string,
   { onHeader, onPage }: LtxHandlers,
 ): Promise<LtxSummary> {
-  await using input = new ByteWindow(chunks);
-  const reading: Reading = { input, key, checksum: new Crc64() };
-  const header = await readHeader(reading);
+  await using reader = new LtxReader(chunks, key);
+  const header = await reader.readHeader();
   onHeader?.(header);
-  const index = new PageIndex();
-  const pageCount = await readPages(reading, { header, index, onPage });
-  await readIndex(reading, index);
-  const fileChecksum = await readTrailer(reading);
-  return { header, pageCount, sizeBytes: input.offset, fileChecksum };
-}
-
-async function readHeader({ input, key, checksum }: Reading): Promise<LtxHeader> {
-  await input.fill(LTX_HEADER_SIZE);
-  const header = decodeHeader(input.bytes, key);
-  // A file under another's name would give a restore a hole that no plan shows.
-  const named = parseLtxName(key.slice(key.lastIndexOf("/") + 1));
-  if (named !== undefined && (named.min !== header.min || named.max !== header.max)) {
-    throw corrupt({ key, offset: 16 }, `its header is that of "${formatLtxName(header)}"`);
+  for (let pageCount = 0; ; pageCount += 1) {
+    const next = reader.next();
+    const page = next instanceof Promise ? await next : next; // one await a page would cost as much as decoding it
+    if (page === undefined) return { header, pageCount, ...reader.end };
+    onPage(page);
   }
-  checksum.update(input.bytes.subarray(0, LTX_HEADER_SIZE));
-  input.consume(LTX_HEADER_SIZE);
-  return header;
 }
 
-/** Reads all pages and the mark that ends them, and gives their number. */
-async function readPages(
-  { input, key, checksum }: Reading,
-  { header, index, onPage }: Pick<LtxHandlers, "onPage"> & { readonly header: LtxHeader; readonly index: PageIndex },
-): Promise<number> {
-  const order = new PageOrder(header);
-  const data = new Uint8Array(header.pageSize);
-  const most = maxPageFrameSize(header.pageSize);
-  for (let count = 0; ; count++) {
+/** A file whose pages are asked for, one by one. Fails as decodeLtx() does. Closing it closes its chunks. */
+export class LtxReader implements AsyncDisposable {
+  readonly #key: string;
+  readonly #input: ByteWindow;
+  readonly #checksum = new Crc64();
+  readonly #index = new PageIndex();
+  #order: PageOrder | undefined;
+  #data = new Uint8Array(0);
+  /** Bytes that the largest page of this file may take. */
+  #mostBytes = 0;
+  #pageCount = 0;
+  #end: Pick<LtxSummary, "sizeBytes" | "fileChecksum"> | undefined;
+
+  constructor(chunks: AsyncIterable<Uint8Array>, key: string) {
+    this.#key = key;
+    this.#input = new ByteWindow(chunks);
+  }
+
+  /** To be called once, before the first page. */
+  async readHeader(): Promise<LtxHeader> {
+    const input = this.#input;
+    await input.fill(LTX_HEADER_SIZE);
+    const header = decodeHeader(input.bytes, this.#key);
+    // A file under another's name would give a restore a hole that no plan shows.
+    const named = parseLtxName(this.#key.slice(this.#key.lastIndexOf("/") + 1));
+    if (named !== undefined && (named.min !== header.min || named.max !== header.max)) {
+      throw this.#corrupt(`its header is that of "${formatLtxName(header)}"`, 16);
+    }
+    this.#checksum.update(input.bytes.subarray(0, LTX_HEADER_SIZE));
+    input.consume(LTX_HEADER_SIZE);
+    this.#order = new PageOrder(header);
+    this.#data = new Uint8Array(header.pageSize);
+    this.#mostBytes = maxPageFrameSize(header.pageSize);
+    return header;
+  }
+
+  /**
+   * The next page, valid until the next call; undefined after the last one, when the whole file is verified. A promise
+   * only where bytes must be waited for, or at the file's end.
+   */
+  next(): LtxPage | undefined | Promise<LtxPage | undefined> {
+    if (this.#end !== undefined) return undefined;
     // With the largest possible page in the window, or all that is left, one step needs no further input.
-    if (input.lacks(most)) await input.fill(most);
-    const { bytes, offset } = input;
-    const place = { key, offset };
+    if (this.#input.lacks(this.#mostBytes)) return this.#input.fill(this.#mostBytes).then(() => this.#takeOrEnd());
+    return this.#takeOrEnd();
+  }
+
+  /** What is known when the last page was read. */
+  get end(): Pick<LtxSummary, "sizeBytes" | "fileChecksum"> {
+    assert(this.#end !== undefined, "the file was read to its end");
+    return this.#end;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#input[Symbol.asyncDispose]();
+  }
+
+  #takeOrEnd(): LtxPage | Promise<undefined> {
+    return this.#take() ?? this.#readEnd();
+  }
+
+  /** The page at the window's start; undefined where the mark stands that ends the pages. */
+  #take(): LtxPage | undefined {
+    const { bytes, offset } = this.#input;
+    const order = this.#order;
+    assert(order !== undefined, "the header was read");
     if (bytes.byteLength < PAGE_HEADER_SIZE) {
-      throw corrupt({ key, offset: offset + bytes.byteLength }, "the file ends within its pages");
+      throw this.#corrupt("the file ends within its pages", offset + bytes.byteLength);
     }
     const view = new DataView(bytes.buffer, bytes.byteOffset, PAGE_HEADER_SIZE);
     const number = view.getUint32(0);
     const flags = view.getUint16(4);
-    checksum.update(bytes.subarray(0, PAGE_HEADER_SIZE));
+    this.#checksum.update(bytes.subarray(0, PAGE_HEADER_SIZE));
     if (number === 0) {
-      if (flags !== 0) throw corrupt(place, "the mark that ends the pages has flags");
-      const problem = order.end();
-      if (problem !== undefined) throw corrupt(place, problem);
-      input.consume(PAGE_HEADER_SIZE);
-      return count;
+      if (flags !== 0) throw this.#corrupt("the mark that ends the pages has flags", offset);
+      this.#refuse(order.end());
+      this.#input.consume(PAGE_HEADER_SIZE);
+      return undefined;
     }
-    if ((flags & ~PAGE_FLAG_BLOCK) !== 0) throw corrupt(place, describeFlags({ flags, count, bytes }));
+    if ((flags & ~PAGE_FLAG_BLOCK) !== 0) {
+      throw this.#corrupt(describeFlags({ flags, count: this.#pageCount, bytes }), offset);
+    }
     const page = parsePageNumber(number);
-    if (page === undefined) throw corrupt(place, `no page can have number ${number}`);
-    const problem = order.add(page);
-    if (problem !== undefined) throw corrupt(place, problem);
-    const size = decodePage({ bytes, isBlock: flags === PAGE_FLAG_BLOCK, data, place, checksum });
-    index.add({ page, offset, size });
-    onPage({ page, data });
-    input.consume(size);
+    if (page === undefined) throw this.#corrupt(`no page can have number ${number}`, offset);
+    this.#refuse(order.add(page));
+    const place = { key: this.#key, offset };
+    const data = this.#data;
+    const isBlock = flags === PAGE_FLAG_BLOCK;
+    const size = decodePage({ bytes, isBlock, data, place, checksum: this.#checksum });
+    this.#index.add({ page, offset, size });
+    this.#input.consume(size);
+    this.#pageCount += 1;
+    const isAsWritten = !isBlock && isWrittenForm(bytes.subarray(PAGE_HEADER_SIZE, size), data.byteLength);
+    return { page, data, encoded: isAsWritten ? bytes.subarray(0, size) : undefined };
+  }
+
+  async #readEnd(): Promise<undefined> {
+    const reading = { input: this.#input, key: this.#key, checksum: this.#checksum };
+    await readIndex(reading, this.#index);
+    const fileChecksum = await readTrailer(reading);
+    this.#end = { sizeBytes: this.#input.offset, fileChecksum };
+  }
+
+  #refuse(problem: string | undefined): void {
+    if (problem !== undefined) throw this.#corrupt(problem, this.#input.offset);
+  }
+
+  #corrupt(problem: string, offset: number): FlysqliteError {
+    return corrupt({ key: this.#key, offset }, problem);
   }
 }
+
+/** A file while what follows its pages is read. */
+type Reading = {
+  readonly input: ByteWindow;
+  readonly key: string;
+  readonly checksum: Crc64;
+};
 
 /** Compares the page index, and the size behind it, with the pages that were read. */
 async function readIndex({ input, key, checksum }: Reading, index: PageIndex): Promise<void> {

@@ -18,7 +18,12 @@ import {
 import { PageOrder } from "./page-order.ts";
 
 /** A page of the database, with its content. */
-export type LtxPage = { readonly page: PageNumber; readonly data: Uint8Array };
+export type LtxPage = {
+  readonly page: PageNumber;
+  readonly data: Uint8Array;
+  /** The page as it stands in another file, header and LZ4 frame, where that is of the form that is written here. */
+  readonly encoded?: Uint8Array | undefined;
+};
 
 /**
  * How a page's content is stored: as a whole LZ4 frame, or as a bare LZ4 block behind its size.
@@ -62,7 +67,7 @@ export class LtxEncoder {
   /** Of the chunk in the file. */
   #offset = 0;
 
-  constructor(header: LtxHeader, { flavour = "frame" }: { readonly flavour?: LtxFlavour } = {}) {
+  constructor(header: LtxHeader, { flavour = "frame" }: { readonly flavour?: LtxFlavour | undefined } = {}) {
     const { pageSize } = header;
     this.#order = new PageOrder(header);
     this.#encodePage = flavour === "frame" ? encodeFramePage : encodeBlockPage;
@@ -74,7 +79,7 @@ export class LtxEncoder {
   }
 
   /** Takes a page, and gives the chunk that is full before it. The page's data is read at once. */
-  add({ page, data }: LtxPage): Uint8Array | undefined {
+  add({ page, data, encoded }: LtxPage): Uint8Array | undefined {
     const { byteLength } = data;
     assert(byteLength === this.#pageSize, `page ${page} has ${byteLength} bytes instead of ${this.#pageSize}`);
     assertSound(this.#order.add(page));
@@ -86,7 +91,7 @@ export class LtxEncoder {
       this.#chunk = new Uint8Array(CHUNK_SIZE);
     }
     const at = this.#used;
-    const end = this.#encodePage({ page: { page, data }, chunk: this.#chunk, at, checksum: this.#checksum });
+    const end = this.#encodePage({ page: { page, data, encoded }, chunk: this.#chunk, at, checksum: this.#checksum });
     this.#index.add({ page, offset: this.#offset + at, size: end - at });
     this.#used = end;
     return full;
@@ -114,8 +119,13 @@ type PagePlace = {
 };
 
 /** Writes a page with its header, and gives the end. The checksum takes the data before its compression. */
-function encodeFramePage({ page: { page, data }, chunk, at, checksum }: PagePlace): number {
+function encodeFramePage({ page: { page, data, encoded }, chunk, at, checksum }: PagePlace): number {
   const content = at + PAGE_HEADER_SIZE;
+  if (encoded !== undefined) {
+    chunk.set(encoded, at);
+    checksum.update(chunk.subarray(at, content)).update(data);
+    return at + encoded.byteLength;
+  }
   const view = new DataView(chunk.buffer, at, PAGE_HEADER_SIZE);
   view.setUint32(0, page);
   view.setUint16(4, 0);

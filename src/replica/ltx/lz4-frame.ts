@@ -66,6 +66,17 @@ export function encodeFrame({
   return end + 8;
 }
 
+/** True if the sound frame `bytes`, of so much content, is of encodeFrame's form: then it may be passed on as it is. */
+export function isWrittenForm(bytes: Uint8Array, contentSize: number): boolean {
+  const [flags, blockSizes] = WRITTEN_DESCRIPTOR;
+  if (bytes[4] !== flags || bytes[5] !== blockSizes) return false;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const field = view.getUint32(WRITTEN_HEADER_SIZE, LITTLE);
+  const size = field & ~STORED;
+  if (field < STORED && size >= contentSize) return false;
+  return bytes.byteLength === WRITTEN_HEADER_SIZE + 4 + size + 4 + 4;
+}
+
 /**
  * Decodes the frame at `at` into `target`, which it must fill exactly, and gives the frame's end in `source`.
  *

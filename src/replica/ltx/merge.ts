@@ -2,25 +2,55 @@
 // Source: superfly/ltx, compaction of format version 3; Litestream 0.5, levels
 
 import assert from "node:assert/strict";
+import { setImmediate } from "node:timers/promises";
 import { FlysqliteError } from "../../base/errors.ts";
 import type { PageNumber } from "../../sqlite/page.ts";
-import { decodeLtx } from "./decode.ts";
+import { LtxReader } from "./decode.ts";
 import { LtxEncoder, type LtxFlavour, type LtxPage } from "./encode.ts";
 import { GrowthCheck } from "./growth.ts";
 import { type LtxHeader, NO_WAL } from "./header.ts";
 import { PageOrder } from "./page-order.ts";
-import { formatTxid } from "./txid.ts";
+import { formatTxid, type Txid } from "./txid.ts";
 
 export type MergeInput = {
   readonly key: string;
   readonly chunks: AsyncIterable<Uint8Array>;
 };
 
-/**
- * Bytes that a file is fed at a time. Pages shrink to some dozens of bytes at best, so that this much holds about a
- * hundred: half a megabyte of pages of 4096 bytes, which is what each input costs in memory.
- */
-const FEED_BYTES = 4096;
+export type MergeOptions = {
+  readonly flavour?: LtxFlavour | undefined;
+  /**
+   * First transaction of the merged file, where that is one within the first input. The file then holds pages that
+   * did not change in its range, which does no harm; a copy of the whole database so stands in for any part of a
+   * history up to it.
+   */
+  readonly min?: Txid | undefined;
+};
+
+export type LtxMerge = AsyncDisposable & {
+  /** Of the merged file. */
+  readonly header: LtxHeader;
+  /** The merged file, to be read once. */
+  readonly chunks: AsyncGenerator<Uint8Array, void, undefined>;
+};
+
+/** An input that stands in the way: by itself, or since its pages have another size than those before it. */
+export class InputRefused extends FlysqliteError {
+  readonly key: string;
+  readonly kind: "unsound" | "page-size";
+
+  constructor(
+    message: string,
+    { key, kind, cause }: Pick<InputRefused, "key" | "kind"> & { readonly cause?: unknown },
+  ) {
+    super("E_REPLICA_CORRUPT", message, { cause });
+    this.key = key;
+    this.kind = kind;
+  }
+}
+
+/** Pages that are taken in one go, in bytes: some 10 ms, after which others in this process have their turn. */
+const TURN_BYTES = 1024 * 1024;
 
 /**
  * Merges `inputs`, oldest first, and gives the merged file in chunks that belong to the receiver.
@@ -28,55 +58,92 @@ const FEED_BYTES = 4096;
  * For each page the newest input that has it wins. Pages that a later input cut off are left out, also where the
  * database grew again: Litestream would let them show through, and relies on the file that grows having them.
  * The header has the first input's first transaction, the last one's last transaction, size and time, and no range of
- * a write-ahead log.
+ * a write-ahead log. The same inputs give the same bytes each time.
  *
- * Inputs are verified whole, but only when the last chunk is out is that done: whoever stores the file must not let
- * it appear before. Fails with E_REPLICA_CORRUPT for an input that isn't sound or has pages of another size, with
- * E_REPLICA_GAP for inputs that don't join, and as the inputs' chunks do.
+ * Of each input a chunk and some pages' worth of bytes are held. Inputs are verified whole, but only when the last
+ * chunk is out is that done: whoever stores the file must not let it appear before. Fails with InputRefused for an
+ * input that isn't sound or has pages of another size, with E_REPLICA_GAP for inputs that don't join, and as the
+ * inputs' chunks do.
  */
 export async function* mergeLtx(
   inputs: readonly MergeInput[],
-  options: { readonly flavour?: LtxFlavour } = {},
+  options: MergeOptions = {},
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  assert(inputs.length > 0, "there is something to merge");
-  await using readers = new Readers(inputs);
-  const files = await readers.open();
-  const header = mergeHeaders(files);
-  const encoder = new LtxEncoder(header, options);
+  await using merge = await openMerge(inputs, options);
+  yield* merge.chunks;
+}
+
+/** The same for those who need the header first. Reads the beginning of all inputs; closing it closes them. */
+export async function openMerge(inputs: readonly MergeInput[], { flavour, min }: MergeOptions = {}): Promise<LtxMerge> {
+  await using opened = new AsyncDisposableStack();
+  const files: Input[] = [];
+  for (const input of inputs) files.push(opened.use(await Input.open(input, files.at(-1)?.header)));
+  const header = mergeHeaders(files, min);
+  const encoder = new LtxEncoder(header, { flavour });
+  const chunks = mergePages(files, { header, encoder });
+  const kept = opened.move();
+  return { header, chunks, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+async function* mergePages(
+  files: readonly Input[],
+  { header, encoder }: { readonly header: LtxHeader; readonly encoder: LtxEncoder },
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const last = files.at(-1);
+  assert(last !== undefined);
   const order = new PageOrder(header);
-  for (let page = await takeNext(files); page !== undefined; page = await takeNext(files)) {
-    refuse(files.at(-1)?.key, order.add(page.page));
-    const chunk = encoder.add(page);
-    if (chunk !== undefined) yield chunk;
+  let taken = 0;
+  for (const file of files) await file.advance();
+  for (let lowest = lowestPage(files); lowest !== undefined; lowest = lowestPage(files)) {
+    const winner = newestOf(files, lowest);
+    if (winner !== undefined) {
+      last.refuse(order.add(lowest));
+      const chunk = encoder.add(winner);
+      if (chunk !== undefined) yield chunk;
+    }
+    for (const file of files) {
+      if (file.page?.page !== lowest) continue;
+      taken += header.pageSize;
+      const waiting = file.advance();
+      if (waiting !== undefined) await waiting; // for some hundred pages there is nothing to wait for
+    }
+    if (taken < TURN_BYTES) continue;
+    taken = 0;
+    await setImmediate();
   }
-  refuse(files.at(-1)?.key, order.end());
-  for (const { key, growth } of files) {
-    const missing = growth?.firstMissing;
-    if (missing !== undefined) refuse(key, `the database grows in it, and page ${missing} is not there`);
-  }
+  last.refuse(order.end());
+  for (const file of files) file.checkGrowth();
   yield* encoder.end();
 }
 
-function refuse(key: string | undefined, problem: string | undefined): void {
-  if (problem !== undefined) throw new FlysqliteError("E_REPLICA_CORRUPT", `Cannot merge "${key}": ${problem}`);
+/** The lowest page that is next in any file. */
+function lowestPage(files: readonly Input[]): PageNumber | undefined {
+  let lowest: PageNumber | undefined;
+  for (const { page } of files) {
+    if (page !== undefined && (lowest === undefined || page.page < lowest)) lowest = page.page;
+  }
+  return lowest;
 }
 
-/** An input while it is merged. */
-type MergedFile = {
-  readonly key: string;
-  readonly header: LtxHeader;
-  readonly reader: LtxReader;
-  /** Of the first file nobody knows how large the database was before. */
-  readonly growth: GrowthCheck | undefined;
-};
+/** The page as the newest file has it that is next to give it; undefined where a later file cut it off. */
+function newestOf(files: readonly Input[], lowest: PageNumber): LtxPage | undefined {
+  for (let i = files.length - 1; i >= 0; i -= 1) {
+    const file = files[i];
+    if (file === undefined || lowest > file.header.commit) return undefined;
+    if (file.page?.page === lowest) return file.page;
+  }
+  return undefined;
+}
 
-function mergeHeaders(files: readonly MergedFile[]): LtxHeader {
+function mergeHeaders(files: readonly Input[], from: Txid | undefined): LtxHeader {
   const [first] = files;
   const last = files.at(-1);
-  assert(first !== undefined && last !== undefined);
-  for (const [i, { key, header }] of files.entries()) {
+  assert(first !== undefined && last !== undefined, "there is something to merge");
+  for (const [i, file] of files.entries()) {
+    const { key, header } = file;
     if (header.pageSize !== first.header.pageSize) {
-      refuse(key, `its pages have ${header.pageSize} bytes, those of "${first.key}" ${first.header.pageSize}`);
+      const sizes = `its pages have ${header.pageSize} bytes, those of "${first.key}" ${first.header.pageSize}`;
+      throw new InputRefused(`Cannot merge "${key}": ${sizes}`, { key, kind: "page-size" });
     }
     const before = files[i - 1];
     if (before === undefined) continue;
@@ -85,156 +152,80 @@ function mergeHeaders(files: readonly MergedFile[]): LtxHeader {
     throw new FlysqliteError("E_REPLICA_GAP", `Cannot merge "${key}": it does not continue transaction ${reached}`);
   }
   const { commit, max, timestampMs } = last.header;
-  return { pageSize: first.header.pageSize, commit, min: first.header.min, max, timestampMs, wal: NO_WAL };
+  const min = from ?? first.header.min;
+  assert(first.header.min <= min && min <= first.header.max, `${min} is no transaction of the first input`);
+  return { pageSize: first.header.pageSize, commit, min, max, timestampMs, wal: NO_WAL };
 }
 
-/** The lowest page of any file that counts, as the newest file has it; undefined after the last one. */
-async function takeNext(files: readonly MergedFile[]): Promise<LtxPage | undefined> {
-  while (true) {
-    let lowest: PageNumber | undefined;
-    for (const { reader } of files) {
-      // Awaited only where there is something to wait for: that is once for some hundred pages.
-      const page = reader.isReady ? reader.peek() : await reader.fill();
-      if (page !== undefined && (lowest === undefined || page.page < lowest)) lowest = page.page;
-    }
-    if (lowest === undefined) return undefined;
-    let smallest = Number.MAX_SAFE_INTEGER;
-    let winner: LtxPage | undefined;
-    for (let i = files.length - 1; i >= 0; i -= 1) {
-      const file = files[i];
-      assert(file !== undefined);
-      smallest = Math.min(smallest, file.header.commit);
-      if (file.reader.peek()?.page !== lowest) continue;
-      const page = file.reader.take();
-      file.growth?.saw(lowest);
-      if (lowest <= smallest) winner ??= page;
-    }
-    if (winner !== undefined) return winner;
-  }
-}
+/** A file while it is merged. */
+class Input implements AsyncDisposable {
+  readonly key: string;
+  readonly header: LtxHeader;
+  /** The next page, until advance(); undefined after the last one. */
+  page: LtxPage | undefined;
+  readonly #reader: LtxReader;
+  readonly #growth: GrowthCheck | undefined;
 
-/** All inputs, open at once; leaving closes what is still open. */
-class Readers implements AsyncDisposable {
-  readonly #readers: readonly { readonly key: string; readonly reader: LtxReader }[];
-
-  constructor(inputs: readonly MergeInput[]) {
-    this.#readers = inputs.map((input) => ({ key: input.key, reader: new LtxReader(input) }));
+  private constructor(key: string, reader: LtxReader, header: LtxHeader, growth: GrowthCheck | undefined) {
+    this.key = key;
+    this.header = header;
+    this.#reader = reader;
+    this.#growth = growth;
   }
 
-  async open(): Promise<readonly MergedFile[]> {
-    const files: MergedFile[] = [];
-    for (const { key, reader } of this.#readers) {
-      const header = await reader.header();
-      const from = files.at(-1)?.header.commit;
+  /** `before` is the header of the file before. Of the first file nobody knows how large the database was before. */
+  static async open({ key, chunks }: MergeInput, before: LtxHeader | undefined): Promise<Input> {
+    const reader = new LtxReader(chunks, key);
+    try {
+      const header = await reader.readHeader();
       const { commit: to, pageSize } = header;
-      const growth = from === undefined ? undefined : new GrowthCheck({ from, to, pageSize });
-      files.push({ key, reader, header, growth });
+      const growth = before === undefined ? undefined : new GrowthCheck({ from: before.commit, to, pageSize });
+      return new Input(key, reader, header, growth);
+    } catch (error) {
+      await reader[Symbol.asyncDispose]();
+      throw asRefusal(key, error);
     }
-    return files;
+  }
+
+  /** Goes on to the next page. A promise only where bytes must be waited for. */
+  advance(): Promise<void> | undefined {
+    try {
+      const next = this.#reader.next();
+      if (next instanceof Promise) return this.#set(next);
+      this.page = next;
+    } catch (error) {
+      throw asRefusal(this.key, error);
+    }
+    if (this.page !== undefined) this.#growth?.saw(this.page.page);
+    return undefined;
+  }
+
+  checkGrowth(): void {
+    const missing = this.#growth?.firstMissing;
+    if (missing !== undefined) this.refuse(`the database grows in it, and page ${missing} is not there`);
+  }
+
+  refuse(problem: string | undefined): void {
+    const { key } = this;
+    if (problem !== undefined) throw new InputRefused(`Cannot merge "${key}": ${problem}`, { key, kind: "unsound" });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const { reader } of this.#readers) await reader.close();
+    await this.#reader[Symbol.asyncDispose]();
+  }
+
+  async #set(next: Promise<LtxPage | undefined>): Promise<void> {
+    try {
+      this.page = await next;
+    } catch (error) {
+      throw asRefusal(this.key, error);
+    }
+    if (this.page !== undefined) this.#growth?.saw(this.page.page);
   }
 }
 
-/**
- * The pages of a file, taken one by one: decodeLtx() hands them out as it reads, so it is fed a little at a time and
- * held back until what came of it is taken.
- */
-class LtxReader {
-  readonly #source: AsyncIterator<Uint8Array>;
-  readonly #ended: Promise<void>;
-  #header: LtxHeader | undefined;
-  #pages: LtxPage[] = [];
-  #nextPage = 0;
-  #chunk: Uint8Array = new Uint8Array(0);
-  #outcome: "open" | "whole" | { readonly failure: unknown } = "open";
-  #isClosed = false;
-  /** Resolved when the decoder may go on, and when it waits again or has ended. */
-  #resume = Promise.withResolvers<void>();
-  #paused = Promise.withResolvers<void>();
-
-  constructor({ key, chunks }: MergeInput) {
-    this.#source = chunks[Symbol.asyncIterator]();
-    this.#ended = this.#decode(key);
-  }
-
-  /** True where peek() answers at once. */
-  get isReady(): boolean {
-    return this.#nextPage < this.#pages.length || this.#outcome === "whole";
-  }
-
-  /** Throws what is wrong with the file, where that is so. */
-  async header(): Promise<LtxHeader> {
-    await this.fill();
-    assert(this.#header !== undefined, "a file that was read has a header");
-    return this.#header;
-  }
-
-  /** The next page, or undefined after the last; valid until it is taken. */
-  peek(): LtxPage | undefined {
-    return this.#pages[this.#nextPage];
-  }
-
-  take(): LtxPage | undefined {
-    const page = this.#pages[this.#nextPage];
-    this.#nextPage += 1;
-    return page;
-  }
-
-  /** Reads on until there is a next page, or the file has ended and is verified. */
-  async fill(): Promise<LtxPage | undefined> {
-    while (this.#nextPage >= this.#pages.length && this.#outcome === "open") {
-      this.#pages = [];
-      this.#nextPage = 0;
-      this.#paused = Promise.withResolvers();
-      this.#resume.resolve();
-      await this.#paused.promise;
-    }
-    if (this.#outcome !== "open" && this.#outcome !== "whole") throw this.#outcome.failure;
-    return this.peek();
-  }
-
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    this.#resume.resolve();
-    await this.#ended;
-  }
-
-  async #decode(key: string): Promise<void> {
-    try {
-      await decodeLtx(this.#feed(), key, {
-        onHeader: (header) => {
-          this.#header = header;
-        },
-        onPage: ({ page, data }) => this.#pages.push({ page, data: data.slice() }),
-      });
-      this.#outcome = "whole";
-    } catch (failure) {
-      this.#outcome = { failure };
-    }
-    this.#paused.resolve();
-  }
-
-  async *#feed(): AsyncGenerator<Uint8Array, void, undefined> {
-    try {
-      while (true) {
-        this.#resume = Promise.withResolvers();
-        this.#paused.resolve();
-        if (!this.#isClosed) await this.#resume.promise;
-        if (this.#isClosed) throw new Error("closed before its end"); // nobody hears it
-        if (this.#chunk.byteLength === 0) {
-          const { done, value } = await this.#source.next();
-          if (done === true) return;
-          this.#chunk = value;
-        }
-        const piece = this.#chunk.subarray(0, FEED_BYTES);
-        this.#chunk = this.#chunk.subarray(FEED_BYTES);
-        yield piece;
-      }
-    } finally {
-      await this.#source.return?.();
-    }
-  }
+/** What the decoder says is the input's fault; all else is its source's. */
+function asRefusal(key: string, error: unknown): unknown {
+  if (!(error instanceof FlysqliteError) || error.code !== "E_REPLICA_CORRUPT") return error;
+  return new InputRefused(error.message, { key, kind: "unsound", cause: error });
 }
