@@ -51,6 +51,16 @@ export function planRestore(files: readonly LtxFileInfo[], target: RestoreTarget
   return plan;
 }
 
+/** The transaction that a restore of the latest state leads to; 0 where there is nothing, or a hole. */
+export function restorableTxid(files: readonly LtxFileInfo[]): Txid {
+  try {
+    return planRestore(files, { kind: "latest" }).at(-1)?.max ?? NO_TXID;
+  } catch (error) {
+    if (error instanceof FlysqliteError && error.code === "E_REPLICA_GAP") return NO_TXID;
+    throw error;
+  }
+}
+
 function isWithin(file: LtxFileInfo, target: RestoreTarget): boolean {
   if (target.kind === "txid") return file.max <= target.txid;
   return target.kind === "latest" || file.modifiedMs < target.ms;

@@ -46,3 +46,7 @@ export function toTxid(value: bigint): Txid {
 export function nextTxid(txid: Txid): Txid {
   return toTxid(txid + 1n);
 }
+
+export function laterTxid(a: Txid, b: Txid): Txid {
+  return a > b ? a : b;
+}
