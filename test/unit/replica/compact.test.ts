@@ -14,25 +14,32 @@ import { createMemoryStore, type MemoryStore } from "../../support/memory-store.
 import { seededRandom } from "../../support/random.ts";
 import { listFiles } from "../../support/replica.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
+import { collect, newStore } from "../storage/s3/support.ts";
 import { encode, headerWith, noise, pageOf, pageSizeOf } from "./ltx/support.ts";
 
 const never = new AbortController().signal;
 const txid = (value: number) => toTxid(BigInt(value));
 
-/** A history, and a compactor of its replica. */
-function setUp({
-  store = createMemoryStore(),
-  wrap = (inner) => inner,
-  local,
-  guard = async () => {},
-  history = createHistory(store),
-}: {
-  readonly store?: MemoryStore;
+type Options = {
   readonly wrap?: (store: ObjectStore) => ObjectStore;
   readonly local?: LocalFiles;
   readonly guard?: Guard;
-  readonly history?: History;
-} = {}) {
+};
+
+/** A history in memory, and a compactor of its replica. */
+function setUp({
+  store = createMemoryStore(),
+  history = createHistory(store),
+  ...options
+}: Options & { readonly store?: MemoryStore; readonly history?: History } = {}) {
+  return { store, ...setUpOn(store, history, options) };
+}
+
+function setUpOn(
+  store: ObjectStore,
+  history: History,
+  { wrap = (inner) => inner, local, guard = async () => {} }: Options = {},
+) {
   const events: Event[] = [];
   const labels: string[] = [];
   const compactor = createCompactor({
@@ -43,7 +50,7 @@ function setUp({
     log: (event) => void events.push(event),
     at: (label) => void labels.push(label),
   });
-  return { store, history, compactor, events, labels };
+  return { history, compactor, events, labels };
 }
 
 const compact = (compactor: Compactor, level = 1, upTo?: number) =>
@@ -497,16 +504,9 @@ describe("a compactor of a replica in a directory", () => {
     using directory = temporaryDirectory();
     const store = openFileStore(join(directory.path, "replica"), { random: systemRandom });
     const history = createHistory(store, { now: () => 1_700_000_000_123 });
-    const compactor = createCompactor({
-      catalog: history.catalog,
-      store,
-      local: undefined,
-      guard: async () => {},
-      log: () => {},
-      at: () => {},
-    });
+    const { compactor } = setUpOn(store, history);
     await history.upload(9);
-    await compactor.compact({ level: 1, signal: never });
+    await compact(compactor);
     const listed = (await listFiles(store)).filter(({ level }) => level === 1);
     expect(listed).toMatchObject([{ ...history.catalog.newest(1) }]);
     expect(await restoredState(store)).toEqual(history.stateAt(txid(9)));
@@ -523,6 +523,43 @@ async function putNoise(store: MemoryStore, number: number): Promise<LtxFileInfo
   await store.put(key, [bytes], { signal: never });
   return { level: 0, ...range, key, sizeBytes: bytes.byteLength, modifiedMs: 0 };
 }
+
+describe("a compactor of a replica in a bucket", () => {
+  it("finds its own bytes after a lost answer", async () => {
+    const { server, store } = await newStore();
+    const history = createHistory(store, { pageSize: 4096, mostPages: 60, now: () => 1_700_000_000_123 });
+    const { compactor } = setUpOn(store, history);
+    await history.upload(5);
+    server.fail("Put", { kind: "reset", when: "after" });
+    expect(await compact(compactor)).toMatchObject({ files: 1, reached: 5n });
+    const merged = (await listFiles(store)).find(({ level }) => level === 1);
+    if (merged === undefined) throw new Error("nothing was compacted");
+    expect(merged.key).toBe("0001/0000000000000001-0000000000000005.ltx");
+    expect(merged.sizeBytes).toBe(history.catalog.newest(1)?.sizeBytes);
+    expect(await store.exactTime(merged, { signal: never })).toBe(1_700_000_000_123);
+    expect(await restoredState(store)).toEqual(history.stateAt(txid(5)));
+  });
+
+  it.each([
+    ["one request", { minPartBytes: 5 * 1024 * 1024, partBytes: 5 * 1024 * 1024 }],
+    ["parts", { minPartBytes: 1024, partBytes: 1024 }],
+  ])("leaves nothing of an upload in %s that comes upon a damaged file", async (_, { minPartBytes, partBytes }) => {
+    const { server, store } = await newStore({ server: { minPartBytes }, limits: { partBytes } });
+    const history = createHistory(store, { pageSize: 4096, mostPages: 200 });
+    const { compactor } = setUpOn(store, history);
+    await history.upload(2);
+    await history.snapshot();
+    await history.upload(3);
+    const key = "0000/0000000000000005-0000000000000005.ltx";
+    const bytes = await collect(await store.get(key, { signal: never }));
+    if (bytes === undefined) throw new Error(`no object: ${key}`);
+    bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1; // in its checksum, which is looked at last
+    await store.put(key, [bytes], { signal: never });
+    expect(await compact(compactor)).toMatchObject({ files: 1, reached: 4n, foundDamage: true });
+    expect((await listFiles(store)).filter(({ level }) => level === 1).map(short)).toEqual(["1/1-4"]);
+    expect(server.uploads.size).toBe(0);
+  });
+});
 
 function withoutVersion({ level, min, max, key, sizeBytes, modifiedMs }: LtxFileInfo): LtxFileInfo {
   return { level, min, max, key, sizeBytes, modifiedMs };
