@@ -47,9 +47,14 @@ export function reachedWith(level: number, reached: (level: number) => Txid): Tx
   return last;
 }
 
+/** The first transaction that the level does not hold. */
+export function mergeStart({ files, snapshots, reached }: Omit<MergeSources, "upTo">): Txid {
+  return reached === NO_TXID ? beginning(files, snapshots) : nextTxid(reached);
+}
+
 /** The next merge: as many files as go into one. To be asked again until there is nothing left. */
 export function planMerge({ files, snapshots, reached, upTo }: MergeSources): MergePlan {
-  const start = reached === NO_TXID ? beginning(files, snapshots) : nextTxid(reached);
+  const start = mergeStart({ files, snapshots, reached });
   const ahead = files.filter(({ max }) => max >= start && max <= upTo).sort(byStart);
   const [first] = ahead;
   if (first === undefined) return { kind: "nothing" };

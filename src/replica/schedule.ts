@@ -3,9 +3,9 @@
 
 import type { LevelSettings } from "../base/level-settings.ts";
 import type { Catalog } from "./catalog.ts";
-import { reachedWith } from "./levels.ts";
+import { mergeStart, reachedWith } from "./levels.ts";
 import { type LtxFileInfo, SYNC_LEVEL } from "./ltx/names.ts";
-import { NO_TXID, type Txid } from "./ltx/txid.ts";
+import { NO_TXID, nextTxid, type Txid } from "./ltx/txid.ts";
 
 export type Task =
   | { readonly kind: "compact"; readonly level: number }
@@ -49,7 +49,12 @@ export function intervalOf(task: Task, settings: LevelSettings): number {
   return intervalMs;
 }
 
-/** All that is to be done, and when. In the order in which to do it, where several things are due. */
+/**
+ * All that is to be done, and when. In the order in which to do it, where several things are due.
+ *
+ * What is new waits for the next multiple of the interval after its own time, so nothing is done again after a restart;
+ * and what came late for one waits for the next.
+ */
 export function schedule({
   catalog,
   settings,
@@ -68,11 +73,11 @@ export function schedule({
   readonly nowMs: number;
 }): readonly Scheduled[] {
   const found: Scheduled[] = [];
-  const add = (task: Task, newest?: LtxFileInfo) => {
+  const add = (task: Task, sinceMs = 0) => {
     const intervalMs = intervalOf(task, settings);
     const boundary = boundaryBefore(nowMs, intervalMs);
-    // Litestream's rule against doing it again after a restart. A file of the future says only that a clock is wrong.
-    const isTooEarly = newest !== undefined && newest.modifiedMs > boundary && newest.modifiedMs <= nowMs;
+    // A time in the future tells only that a clock is wrong.
+    const isTooEarly = boundaryBefore(Math.min(sinceMs, nowMs), intervalMs) === boundary;
     const isDone = isTooEarly || done.get(taskName(task)) === boundary;
     found.push({ task, atMs: isDone ? boundary + intervalMs : nowMs });
   };
@@ -83,15 +88,17 @@ export function schedule({
     const hole = holes.find((hole) => hole.level === level);
     if (hole !== undefined) {
       if (isBridged(hole)) found.push({ task, atMs: nowMs });
-    } else if (catalog.reached(level - 1) > reachedWith(level, catalog.reached)) {
-      add(task, catalog.newest(level));
+      continue;
     }
+    const oldest = oldestWaiting(catalog, level);
+    if (oldest !== undefined) add(task, oldest.modifiedMs);
   }
   if (holes.some((hole) => !isBridged(hole))) {
     found.push({ task: { kind: "snapshot", reason: "a part of the history is lost" }, atMs: nowMs });
   } else {
-    const newest = catalog.snapshots().at(-1);
-    if (catalog.lastTxid > (newest?.max ?? NO_TXID)) add({ kind: "snapshot", reason: "it is time for it" }, newest);
+    const reached = catalog.snapshots().at(-1)?.max ?? NO_TXID;
+    const first = reached === NO_TXID ? undefined : firstFrom(catalog.files(SYNC_LEVEL), nextTxid(reached));
+    if (catalog.lastTxid > reached) add({ kind: "snapshot", reason: "it is time for it" }, first?.modifiedMs);
   }
   if (settings.deletes) {
     const [oldest] = catalog.files(SYNC_LEVEL);
@@ -102,4 +109,18 @@ export function schedule({
     if (catalog.snapshots().length > 1) add({ kind: "expire", what: "history" });
   }
   return found;
+}
+
+/** The oldest file that waits for being compacted into the level. */
+function oldestWaiting(catalog: Catalog, level: number): LtxFileInfo | undefined {
+  const files = catalog.files(level - 1);
+  const reached = reachedWith(level, catalog.reached);
+  return firstFrom(files, mergeStart({ files, snapshots: catalog.snapshots(), reached }));
+}
+
+/** The first file that ends at a transaction or later. Looks from the end, as few do. */
+function firstFrom(files: readonly LtxFileInfo[], txid: Txid): LtxFileInfo | undefined {
+  let at = files.length;
+  for (let file = files[at - 1]; file !== undefined && file.max >= txid; file = files[at - 1]) at -= 1;
+  return files[at];
 }

@@ -49,38 +49,40 @@ function tasks(
   return Object.fromEntries(found.map(({ task, atMs }) => [taskName(task), (atMs - nowMs) / SECOND]));
 }
 
+/** A file as listing() takes it, so many milliseconds ago. */
+const at = (name: string, agoMs: number, nowMs = NOON + 10 * SECOND) => `${name}@${nowMs - agoMs}`;
+
 describe("schedule", () => {
   it("has nothing to do for an empty replica, and for one in which all levels have all", () => {
     expect(tasks([])).toEqual({});
     expect(tasks(["9/1-5", "0/5-5", "1/2-5", "2/2-5", "3/2-5"])).toEqual({});
-    expect(tasks(["9/1-1", "0/1-1"])).toMatchObject({ "level 1": 0 }); // which finds that the snapshot has it
+    expect(tasks(["9/1-1", "0/1-1"])).toEqual({}); // the snapshot is the same
   });
 
-  it("compacts at once where it is not known when that was done", () => {
-    expect(tasks(["9/1-1", "0/1-1", "0/2-2"])).toMatchObject({ "level 1": 0 });
+  it("compacts what is new into a level at the next multiple of its interval", () => {
+    const files = ["9/1-9", at("0/9-9", 9 * SECOND), at("1/8-8", 9 * SECOND), at("2/7-7", 9 * SECOND), "3/2-6"];
+    expect(tasks(files)).toEqual({ "level 1": 20, "level 2": 290, "level 3": 3590 });
+    const older = ["9/1-9", at("0/9-9", 11 * SECOND), at("1/8-8", 311 * SECOND), at("2/7-7", HOUR), "3/2-6"];
+    expect(tasks(older)).toEqual({ "level 1": 0, "level 2": 0, "level 3": 0 });
   });
 
-  it("compacts into a level at multiples of its interval, once in each", () => {
-    const done = { "level 1": 5 * SECOND, "level 2": 5 * SECOND, "level 3": 5 * SECOND };
-    const files = ["9/1-9", "0/9-9", "1/2-8", "2/2-6", "3/2-4"];
-    expect(tasks(files, { done })).toEqual({ "level 1": 20, "level 2": 290, "level 3": 3590 });
-    const later = { "level 1": 25 * SECOND, "level 2": 5 * SECOND, "level 3": 5 * SECOND };
-    expect(tasks(files, { done: later })).toEqual({ "level 1": 0, "level 2": 290, "level 3": 3590 });
+  it("goes by the oldest of what is new", () => {
+    const files = ["9/1-9", at("0/8-8", 11 * SECOND), at("0/9-9", SECOND), "1/2-7", "2/2-7", "3/2-7"];
+    expect(tasks(files)).toEqual({ "level 1": 0 });
   });
 
-  it("is too early for a level whose newest file is younger than the last multiple", () => {
-    const files = (agoMs: number) => ["9/1-9", "0/9-9", `1/2-8@${NOON + 10 * SECOND - agoMs}`, "2/2-8", "3/2-8"];
-    expect(tasks(files(9 * SECOND))).toEqual({ "level 1": 20 });
-    expect(tasks(files(10 * SECOND))).toEqual({ "level 1": 0 });
-    expect(tasks(files(30 * MINUTE))).toEqual({ "level 1": 0 });
+  it("compacts once in each interval, whatever comes late for it", () => {
+    const files = ["9/1-9", at("0/9-9", 11 * SECOND), at("1/8-8", 9 * SECOND), "2/2-8", "3/2-8"];
+    expect(tasks(files, { done: { "level 1": 5 * SECOND } })).toEqual({ "level 1": 20 });
+    expect(tasks(files, { done: { "level 1": 15 * SECOND } })).toEqual({ "level 1": 0 });
   });
 
   it("is not held up by a file of the future: then a clock is or was wrong", () => {
-    expect(tasks(["9/1-9", "0/9-9", `1/2-8@${NOON + HOUR}`, "2/2-8", "3/2-8"])).toEqual({ "level 1": 0 });
+    expect(tasks(["9/1-9", at("0/9-9", -HOUR), "1/2-8", "2/2-8", "3/2-8"])).toEqual({ "level 1": 20 });
   });
 
   it("follows a wall clock that is set back", () => {
-    const files = ["9/1-9", "0/9-9", "1/2-8", "2/2-8", "3/2-8"];
+    const files = ["9/1-9", at("0/9-9", MINUTE), "1/2-8", "2/2-8", "3/2-8"];
     expect(tasks(files, { done: { "level 1": -3 * HOUR } })).toEqual({ "level 1": 0 });
   });
 
@@ -101,15 +103,15 @@ describe("schedule", () => {
   });
 
   it("takes a snapshot at midnight (UTC), where there is something new", () => {
-    const files = (time: number) => [`9/1-8@${time}`, "0/9-9", "1/2-9", "2/2-9", "3/2-9"];
-    expect(tasks(files(NOON))).toEqual({ snapshot: 12 * 3600 - 10 });
-    expect(tasks(files(NOON - 13 * HOUR))).toEqual({ snapshot: 0 });
-    expect(tasks(files(NOON - 13 * HOUR), { done: { snapshot: HOUR } })).toEqual({ snapshot: 12 * 3600 - 10 });
+    const files = (agoMs: number) => ["9/1-8", at("0/9-9", agoMs), "1/2-9", "2/2-9", "3/2-9"];
+    expect(tasks(files(HOUR))).toEqual({ snapshot: 12 * 3600 - 10 });
+    expect(tasks(files(13 * HOUR))).toEqual({ snapshot: 0 });
+    expect(tasks(files(13 * HOUR), { done: { snapshot: HOUR } })).toEqual({ snapshot: 12 * 3600 - 10 });
     expect(tasks(["9/1-9", "0/9-9", "1/2-9", "2/2-9", "3/2-9"])).toEqual({});
   });
 
   it("takes a snapshot at once where there is none", () => {
-    expect(tasks(["0/9-9", "1/1-9", "2/1-9", "3/1-9"])).toEqual({ snapshot: 0 });
+    expect(tasks([at("0/9-9", SECOND), "1/1-9", "2/1-9", "3/1-9"])).toEqual({ snapshot: 0 });
   });
 
   it("answers a hole with a snapshot, and compacts into that level when it is there", () => {
