@@ -3,8 +3,14 @@
 
 const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
+/** How long a duration may be: as a timer takes it, or up to 100 years. Zero is none, where it is not named. */
+export type DurationRange = "timer" | "long" | "long or zero";
+
+const MOST_HOURS = { timer: 596, long: 876_000, "long or zero": 876_000 } as const;
+
 /** Reads "1s", "500ms", "1h30m" as milliseconds. Throws where a unit is missing or unknown, or for less than 1 ms. */
-export function parseDuration(text: string): number {
+export function parseDuration(text: string, range: DurationRange = "timer"): number {
+  if (range === "long or zero" && /^\s*0(?:ms|s|m|h)?\s*$/.test(text)) return 0;
   let ms = 0;
   let rest = text.trim();
   while (rest !== "") {
@@ -15,6 +21,7 @@ export function parseDuration(text: string): number {
     ms += Number(number) * (UNITS_MS[unit] ?? 0);
     rest = rest.slice(part.length);
   }
-  if (!(ms >= 1 && ms <= 0x7fff_ffff)) throw new Error(`"${text}" is not between 1ms and 596h`);
+  const hours = MOST_HOURS[range];
+  if (!(ms >= 1 && ms <= hours * 3_600_000)) throw new Error(`"${text}" is not between 1ms and ${hours}h`);
   return ms;
 }

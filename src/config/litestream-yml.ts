@@ -4,7 +4,9 @@
 
 import type { LineCounter, Node, YAMLMap } from "yaml";
 import { describe } from "../base/errors.ts";
-import { parseDuration } from "./duration.ts";
+import type { LevelSettings } from "../base/level-settings.ts";
+import { type DurationRange, parseDuration } from "./duration.ts";
+import { LEVEL_KEYS, readLevels } from "./level-keys.ts";
 import { REPLICA_KEYS_FOLLOWED, type ReplicaKeys } from "./replica-place.ts";
 import type { Sourced } from "./settings.ts";
 
@@ -18,6 +20,8 @@ export type DatabaseEntry = {
 
 export type YmlReport = {
   readonly entries: readonly DatabaseEntry[];
+  /** What is said of the replica's levels; the rest has defaults. */
+  readonly levels: Partial<LevelSettings>;
   /** What stops a start, each with file and line. */
   readonly problems: readonly string[];
   /** Keys that are right but that this release does not follow. */
@@ -60,18 +64,22 @@ const CONTROL_CHARACTER = /(?![\t\n\r\u0085])\p{Cc}/u;
 /** Replica keys that may also stand at the top, as defaults for all replicas. `url`, `type` and `path` may not. */
 const GLOBAL_REPLICA_KEYS = REPLICA_KEYS_FOLLOWED.filter((key) => !["url", "type", "path"].includes(key));
 
-type KeySet = { readonly what: string; readonly known: ReadonlySet<string>; readonly followed: ReadonlySet<string> };
+export type KeySet = {
+  readonly what: string;
+  readonly known: ReadonlySet<string>;
+  readonly followed: ReadonlySet<string>;
+};
 
 /** What may stand in each kind of map, and what of it has an effect. */
 const AT_TOP: KeySet = {
   what: "litestream.yml",
   known: GLOBAL_KEYS,
-  followed: new Set(["dbs", "sync-interval", ...GLOBAL_REPLICA_KEYS]),
+  followed: new Set(["dbs", "sync-interval", ...LEVEL_KEYS, ...GLOBAL_REPLICA_KEYS]),
 };
 const IN_DATABASE: KeySet = {
   what: "a database in dbs",
   known: DATABASE_KEYS,
-  followed: new Set(["path", "replica", "replicas"]),
+  followed: new Set(["path", "replica", "replicas", "snapshot"]),
 };
 const IN_REPLICA: KeySet = {
   what: "a replica",
@@ -87,6 +95,22 @@ const REFUSED_KEYS: ReadonlyMap<string, string> = new Map([
     .map((key) => [key, `"${key}": encryption with a key of one's own is not supported`] as const),
 ]);
 
+/** What looks into a file, and tells what is wrong with where it stands. */
+export type YmlReader = {
+  /** Problems so far. */
+  readonly problems: string[];
+  readonly place: (node: Node) => string;
+  readonly checkKeys: (map: YAMLMap, keys: KeySet) => void;
+  /** What stands at a key; undefined for null. */
+  readonly value: (map: YAMLMap, key: string) => Node | undefined;
+  readonly follow: (node: Node | undefined) => Node | undefined;
+  readonly list: (map: YAMLMap, key: string) => readonly Node[];
+  readonly asMap: (node: Node | undefined, key: string) => YAMLMap | undefined;
+  /** In milliseconds. */
+  readonly duration: (map: YAMLMap, key: string, range?: DurationRange) => Sourced<number> | undefined;
+  readonly flag: (map: YAMLMap, key: string) => boolean | undefined;
+};
+
 type Source = { readonly file: string; readonly environment: NodeJS.ProcessEnv };
 
 /** Reads the file's text. `file` names it in messages. */
@@ -100,7 +124,12 @@ export async function parseLitestreamYml(text: string, source: Source): Promise<
 async function parse(text: string, { file, environment }: Source): Promise<YmlReport> {
   const problems: string[] = [];
   const notes: string[] = [];
-  const refuse = (problem: string): YmlReport => ({ entries: [], problems: [...problems, problem], notes });
+  const refuse = (problem: string): YmlReport => ({
+    entries: [],
+    levels: {},
+    problems: [...problems, problem],
+    notes,
+  });
   if (Buffer.byteLength(text) > MAX_YML_BYTES) return refuse(`${file}: larger than ${MAX_YML_BYTES} bytes`);
   const control = text.search(CONTROL_CHARACTER);
   if (control !== -1) return refuse(`${file}:${text.slice(0, control).split("\n").length}: a control character`);
@@ -114,7 +143,7 @@ async function parse(text: string, { file, environment }: Source): Promise<YmlRe
     const what = message.split("\n")[0]?.replace(/ at line .*$|(?<=\w): .*$/, "");
     problems.push(`${file}:${lines.linePos(pos[0]).line}: ${what}`);
   }
-  if (document.errors.length > 0) return { entries: [], problems, notes };
+  if (document.errors.length > 0) return { entries: [], levels: {}, problems, notes };
   if (!isMap(document.contents)) return refuse(`${file}: it holds no settings`);
 
   const place = placer(file, lines);
@@ -159,15 +188,22 @@ async function parse(text: string, { file, environment }: Source): Promise<YmlRe
     const text = typeof node.value === "string" ? node.value : (node.source ?? String(node.value));
     return { value: text, source: place(node) };
   };
-  const duration = (map: YAMLMap, key: string): Sourced<number> | undefined => {
+  const duration = (map: YAMLMap, key: string, range?: DurationRange): Sourced<number> | undefined => {
     const found = scalar(map, key);
     if (found === undefined) return undefined;
     try {
-      return { value: parseDuration(found.value), source: found.source };
+      return { value: parseDuration(found.value, range), source: found.source };
     } catch (error) {
       problems.push(`${found.source}: ${key}: ${describe(error)}`);
       return undefined;
     }
+  };
+  const flag = (map: YAMLMap, key: string): boolean | undefined => {
+    const found = scalar(map, key);
+    if (found === undefined) return undefined;
+    if (found.value === "true" || found.value === "false") return found.value === "true";
+    problems.push(`${found.source}: ${key}: it is neither true nor false`);
+    return undefined;
   };
 
   checkKeys(document.contents, AT_TOP);
@@ -181,9 +217,8 @@ async function parse(text: string, { file, environment }: Source): Promise<YmlRe
     );
   const globalKeys = readKeys(document.contents, GLOBAL_REPLICA_KEYS);
   const entries: DatabaseEntry[] = [];
-  for (const item of list(document.contents, "dbs")) {
-    const database = asMap(follow(item), "dbs");
-    if (database === undefined) continue;
+  const databases = list(document.contents, "dbs").flatMap((item) => asMap(follow(item), "dbs") ?? []);
+  for (const database of databases) {
     checkKeys(database, IN_DATABASE);
     const replicas = [
       asMap(value(database, "replica"), "replica"),
@@ -202,7 +237,8 @@ async function parse(text: string, { file, environment }: Source): Promise<YmlRe
       syncInterval: (replica && duration(replica, "sync-interval")) ?? globalInterval,
     });
   }
-  return { entries, problems, notes };
+  const reader: YmlReader = { checkKeys, value, follow, list, asMap, duration, flag, place, problems };
+  return { entries, levels: readLevels(document.contents, databases, reader), problems, notes };
 }
 
 /**

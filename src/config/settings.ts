@@ -4,6 +4,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { describe, FlysqliteError, systemCode } from "../base/errors.ts";
+import { DEFAULT_LEVELS, type LevelSettings } from "../base/level-settings.ts";
 import { redact } from "../base/redact.ts";
 import { parseDuration } from "./duration.ts";
 import { type DatabaseEntry, parseLitestreamYml } from "./litestream-yml.ts";
@@ -25,6 +26,8 @@ export type Settings = {
   readonly replica: Sourced<ReplicaPlace> | undefined;
   /** Least time between two uploads, in milliseconds. */
   readonly syncIntervalMs: Sourced<number>;
+  /** How the replica's levels are kept. */
+  readonly levels: LevelSettings;
   /** Time from the first stop signal to our exit, in milliseconds. */
   readonly stopTimeoutMs: Sourced<number>;
   /** Time that a seed may take, in milliseconds. */
@@ -110,6 +113,7 @@ export async function readSettings({ flags, command, environment, workingDirecto
     }),
     syncIntervalMs:
       look("sync-interval", parseDuration) ?? yml?.syncInterval ?? otherwise(parseDuration(DEFAULT_SYNC_INTERVAL)),
+    levels: { ...DEFAULT_LEVELS, ...yml?.levels },
     stopTimeoutMs: look("stop-timeout", parseDuration) ?? otherwise(parseDuration(DEFAULT_STOP_TIMEOUT)),
     seedTimeoutMs: look("seed-timeout", parseDuration) ?? otherwise(parseDuration(DEFAULT_SEED_TIMEOUT)),
     seed: look("seed", nonEmpty),
@@ -154,6 +158,7 @@ function ymlFromEnvironment(environment: NodeJS.ProcessEnv, workingDirectory: st
 type Yml = {
   readonly replica: Sourced<ReplicaPlace> | undefined;
   readonly syncInterval: Sourced<number> | undefined;
+  readonly levels: Partial<LevelSettings>;
   readonly notes: readonly string[];
 };
 
@@ -177,7 +182,8 @@ async function readYml(
     }
     const report = await parseLitestreamYml(text, { file, environment });
     problems.push(...report.problems);
-    return { ...fromEntries(report.entries, { workingDirectory, environment, problems }), notes: report.notes };
+    const { entries, levels, notes } = report;
+    return { ...fromEntries(entries, { workingDirectory, environment, problems }), levels, notes };
   }
   return undefined;
 }
@@ -188,7 +194,7 @@ function fromEntries(
     problems,
     ...surroundings
   }: { readonly workingDirectory: string; readonly environment: NodeJS.ProcessEnv; readonly problems: string[] },
-): Omit<Yml, "notes"> {
+): Omit<Yml, "levels" | "notes"> {
   if (another !== undefined)
     problems.push(`${another.source}: this release replicates one database, and more are named`);
   const syncInterval = entry?.syncInterval;

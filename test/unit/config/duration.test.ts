@@ -33,6 +33,14 @@ describe("parseDuration", () => {
     },
   );
 
+  it("takes longer ones where no timer waits for them, and zero where that has a meaning", () => {
+    expect(parseDuration("8760h", "long")).toBe(31_536_000_000);
+    expect(() => parseDuration("876001h", "long")).toThrow("is not between 1ms and 876000h");
+    expect(() => parseDuration("0s", "long")).toThrow("is not between 1ms and 876000h");
+    for (const zero of ["0", "0s", " 0m ", "0h"]) expect(parseDuration(zero, "long or zero")).toBe(0);
+    expect(() => parseDuration("0.1ms", "long or zero")).toThrow("is not between");
+  });
+
   it("is done at once with a long text", () => {
     expect(() => parseDuration("1s".repeat(100_000))).not.toThrow();
     expect(() => parseDuration(`${"1".repeat(100_000)}x`)).toThrow("is no duration");

@@ -32,6 +32,7 @@ describe("parseLitestreamYml", () => {
           syncInterval: { value: 500, source: "litestream.yml:7" },
         },
       ],
+      levels: {},
       problems: [],
       notes: [],
     });
@@ -47,6 +48,7 @@ describe("parseLitestreamYml", () => {
           syncInterval: { value: 2000, source: "litestream.yml:2" },
         },
       ],
+      levels: {},
       problems: [],
       notes: [],
     });
@@ -202,6 +204,97 @@ dbs:
   });
 });
 
+describe("parseLitestreamYml, of levels", () => {
+  it("reads what Litestream 0.5 calls them", async () => {
+    const { levels, problems, notes } = await parse(`
+levels:
+  - interval: 10s
+  - interval: 2m
+snapshot:
+  interval: 12h
+  retention: 720h
+l0-retention: 10m
+l0-retention-check-interval: 20s
+retention:
+  enabled: false
+`);
+    expect([problems, notes]).toEqual([[], []]);
+    expect(levels).toEqual({
+      intervalsMs: [10_000, 120_000],
+      snapshotIntervalMs: 43_200_000,
+      snapshotRetentionMs: 2_592_000_000,
+      uploadRetentionMs: 600_000,
+      uploadRetentionCheckMs: 20_000,
+      deletes: false,
+    });
+  });
+
+  it.each([
+    ["nothing", "addr: x\n"],
+    ["null", "levels:\nsnapshot:\nl0-retention:\nretention:\n"],
+    ["empty maps", "snapshot: {}\nretention: {}\n"],
+  ])("says nothing where %s is said", async (_, text) => {
+    expect(await parse(text)).toMatchObject({ levels: {}, problems: [] });
+  });
+
+  it("takes retention of uploads for ever", async () => {
+    for (const zero of ["0", "0s", "0h"]) {
+      expect((await parse(`l0-retention: ${zero}\n`)).levels).toEqual({ uploadRetentionMs: 0 });
+    }
+  });
+
+  it("takes a database's own snapshot settings", async () => {
+    const own = "dbs:\n  - path: /a\n    snapshot: {interval: 1h, retention: 2h}\n";
+    expect(await parse(own)).toMatchObject({
+      levels: { snapshotIntervalMs: 3_600_000, snapshotRetentionMs: 7_200_000 },
+      problems: [],
+      notes: [],
+    });
+    const both = `snapshot: {interval: 60m}\n${own}`;
+    expect(await parse(both)).toMatchObject({ levels: { snapshotIntervalMs: 3_600_000 }, problems: [] });
+  });
+
+  it("refuses snapshot settings that contradict each other, as Litestream does", async () => {
+    const text = "snapshot: {interval: 1h}\ndbs:\n  - path: /a\n    snapshot:\n      interval: 2h\n";
+    expect((await parse(text)).problems).toEqual([
+      "litestream.yml:5: snapshot: interval: litestream.yml:1 says something else",
+    ]);
+  });
+
+  it("notes that a replica's own retention, as Litestream 0.3 has it, has no effect", async () => {
+    const text = "dbs:\n  - path: /a\n    replica: {path: /b, retention: 24h, snapshot-interval: 1h}\n";
+    expect(await parse(text)).toMatchObject({
+      levels: {},
+      problems: [],
+      notes: [
+        'litestream.yml:3: "retention" is not followed by this release',
+        'litestream.yml:3: "snapshot-interval" is not followed by this release',
+      ],
+    });
+  });
+
+  it.each([
+    ["levels: 30s", "levels: it must be a list"],
+    ["levels: []", "levels: there may be 1 to 8"],
+    [`levels: [${"{interval: 1h},".repeat(9)}]`, "levels: there may be 1 to 8"],
+    ["levels: [30s]", "levels: it must hold keys and values"],
+    ["levels: [{}]", "levels: a level needs an interval"],
+    ["levels: [{interval: 0s}]", 'interval: "0s" is not between 1ms and 876000h'],
+    ["levels: [{interval: 1h, retention: 1h}]", '"retention" is no key of a level'],
+    ["snapshot: 1h", "snapshot: it must hold keys and values"],
+    ["snapshot: {intervall: 1h}", '"intervall" is no key of snapshot'],
+    ["snapshot: {interval: 1d}", 'interval: "1d" is no duration such as 500ms, 10s or 1h30m'],
+    ["snapshot: {retention: 0}", 'retention: "0" is no duration such as 500ms, 10s or 1h30m'],
+    ["retention: 24h", "retention: it must hold keys and values"],
+    ["retention: {enabled: yes}", "enabled: it is neither true nor false"],
+    ["retention: {enable: true}", '"enable" is no key of retention'],
+    ["l0-retention: -1s", 'l0-retention: "-1s" is no duration such as 500ms, 10s or 1h30m'],
+    ["l0-retention-check-interval: 0", 'l0-retention-check-interval: "0" is no duration such as 500ms, 10s or 1h30m'],
+  ])("refuses %s, with its line", async (text, problem) => {
+    expect((await parse(`addr: x\n${text}\n`)).problems).toEqual([`litestream.yml:2: ${problem}`]);
+  });
+});
+
 describe("parseLitestreamYml with variables", () => {
   it("puts the environment's values in their place", async () => {
     const text = `dbs:\n  - path: $DIR/app.db\n    replica:\n      url: file://\${BACKUP}/app\n`;
@@ -265,6 +358,7 @@ describe("parseLitestreamYml with hostile text", () => {
   ])("does not parse a file of %s", async (_, text) => {
     expect(await parse(text)).toEqual({
       entries: [],
+      levels: {},
       problems: [`litestream.yml: larger than ${LIMIT} bytes`],
       notes: [],
     });

@@ -29,6 +29,14 @@ describe("readSettings", () => {
       databaseUrl: undefined,
       replica: undefined,
       syncIntervalMs: { value: 1000, source: "default" },
+      levels: {
+        intervalsMs: [30_000, 300_000, 3_600_000],
+        snapshotIntervalMs: 86_400_000,
+        snapshotRetentionMs: 86_400_000,
+        uploadRetentionMs: 300_000,
+        uploadRetentionCheckMs: 15_000,
+        deletes: true,
+      },
       stopTimeoutMs: { value: 4500, source: "default" },
       seedTimeoutMs: { value: 600_000, source: "default" },
       seed: undefined,
@@ -64,6 +72,19 @@ describe("readSettings", () => {
     expect(await read({ flags: told })).toMatchObject(expected((name) => `--${name}`));
     expect(await read({ environment })).toMatchObject(expected(variable));
     expect([...FLAGS].sort()).toEqual([...Object.keys(told), "config"].sort());
+  });
+
+  it("takes how levels are kept from litestream.yml, each key by itself", async () => {
+    using directory = temporaryDirectory();
+    writeFileSync(join(directory.path, "litestream.yml"), "levels: [{interval: 1m}]\nl0-retention: 1h\n");
+    expect((await read({ workingDirectory: directory.path })).levels).toEqual({
+      intervalsMs: [60_000],
+      snapshotIntervalMs: 86_400_000,
+      snapshotRetentionMs: 86_400_000,
+      uploadRetentionMs: 3_600_000,
+      uploadRetentionCheckMs: 15_000,
+      deletes: true,
+    });
   });
 
   it("tells every problem at once, each with its source", async () => {

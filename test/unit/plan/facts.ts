@@ -1,5 +1,6 @@
 // Facts of a usual start, for the tests to change one thing in.
 
+import { DEFAULT_LEVELS } from "../../../src/base/level-settings.ts";
 import type { Settings } from "../../../src/config/settings.ts";
 import type { Facts } from "../../../src/plan/facts.ts";
 import { toTxid } from "../../../src/replica/ltx/txid.ts";
@@ -50,6 +51,7 @@ export const settings: Settings = {
   databaseUrl: undefined,
   replica: undefined,
   syncIntervalMs: { value: 1000, source: "default" },
+  levels: DEFAULT_LEVELS,
   stopTimeoutMs: { value: 4500, source: "default" },
   seedTimeoutMs: { value: 600_000, source: "default" },
   seed: undefined,
