@@ -11,7 +11,7 @@ import { debug, info, type Log, warn } from "../base/events.ts";
 import { formatBytes, formatDuration } from "../base/format.ts";
 import { createSerial } from "../base/serial.ts";
 import type { Attached, Capture } from "../sqlite/attached.ts";
-import { formatTxid, nextTxid, type Txid } from "./ltx/txid.ts";
+import { formatTxid, NO_TXID, nextTxid, type Txid } from "./ltx/txid.ts";
 import { encodeSnapshot, type Shipment, shipChanges, shipCopy } from "./shipment.ts";
 import { type Staging, StagingFull } from "./staging.ts";
 import type { ReplicatedPosition } from "./state.ts";
@@ -83,7 +83,7 @@ export function createCapturer({
   const captured = (): Txid => (next.kind === "position" ? next.position.txid : next.after);
   /** What was captured before the log was emptied, and could not be staged yet. Nothing is captured before it is. */
   let unstaged: Shipment | undefined;
-  let copies = 0;
+  let copiedAt = NO_TXID;
 
   /** Makes a file of it that outlives us. From then on the log may forget it. */
   async function stage(shipment: Shipment): Promise<void> {
@@ -151,7 +151,7 @@ export function createCapturer({
     const shipment = shipCopy(snapshot, { txid: nextTxid(captured()), pageSize, timestampMs: clock.now() });
     if (staging.hasRoom(shipment.databaseBytes)) await stage(shipment);
     else await sendCopy(shipment, signal);
-    copies += 1;
+    copiedAt = shipment.position.txid;
     const took = formatDuration(clock.monotonic() - startedMs);
     log(info("replicate", `copied the whole database, ${formatBytes(shipment.databaseBytes)} in ${took}: ${reason}`));
   }
@@ -248,9 +248,9 @@ export function createCapturer({
       return captured();
     },
 
-    /** Number of copies of the whole database so far. Each should be followed by a snapshot. */
-    get copies(): number {
-      return copies;
+    /** Last transaction that was a copy of the whole database; 0 where none was. */
+    get copiedAt(): Txid {
+      return copiedAt;
     },
 
     /** True where the history can't go on before the replica answers: see reconcile(). */

@@ -42,6 +42,7 @@ export function createFollower(
     databasePath,
     syncIntervalMs,
     isStillThere,
+    alongside,
     clock,
     random,
     log,
@@ -51,6 +52,8 @@ export function createFollower(
     /** At least this long between two uploads. */
     readonly syncIntervalMs: number;
     readonly isStillThere: () => boolean;
+    /** What else runs as long as this does: the keeping of the levels. */
+    readonly alongside: (options: { readonly signal: AbortSignal }) => Promise<void>;
     readonly clock: Clock;
     readonly random: Random;
     readonly log: Log;
@@ -114,7 +117,6 @@ export function createFollower(
       const startedMs = clock.monotonic();
       try {
         await replicator.upload({ signal });
-        if (replicator.wantsSnapshot) await replicator.snapshot({ signal });
         if (failures > 0) log(info("replicate", `the replica answers again, after ${failures} failed tries`));
         failures = 0;
         lastError = undefined;
@@ -143,7 +145,7 @@ export function createFollower(
     async run({ until }) {
       const failed = new AbortController();
       const stop = AbortSignal.any([until, signal, failed.signal]);
-      const loops = [captureWhile(stop), uploadWhile(stop)];
+      const loops = [captureWhile(stop), uploadWhile(stop), alongside({ signal: stop })];
       try {
         await Promise.all(loops);
       } catch (error) {

@@ -11,7 +11,8 @@ import type { ObjectStore } from "../storage/store.ts";
 import type { Catalog } from "./catalog.ts";
 import type { Compactor, Guard } from "./compact.ts";
 import { backoff } from "./follow.ts";
-import { NO_TXID } from "./ltx/txid.ts";
+import { SYNC_LEVEL } from "./ltx/names.ts";
+import { NO_TXID, type Txid } from "./ltx/txid.ts";
 import { type Batch, expireHistory, expireUploads, forgettable } from "./retention.ts";
 import { boundaryBefore, type Hole, intervalOf, type Scheduled, schedule, type Task, taskName } from "./schedule.ts";
 
@@ -35,6 +36,7 @@ export function createLevelKeeper({
   compactor,
   store,
   settings,
+  copiedAt,
   snapshot,
   guard,
   clock,
@@ -46,6 +48,8 @@ export function createLevelKeeper({
   readonly compactor: Compactor;
   readonly store: ObjectStore;
   readonly settings: LevelSettings;
+  /** Last transaction that was a copy of the whole database: a restore should not read what is before it. */
+  readonly copiedAt: () => Txid;
   /** Adds a copy of the whole database at level 9, and notes it in the catalog. */
   readonly snapshot: (options: { readonly reason: string; readonly signal: AbortSignal }) => Promise<void>;
   readonly guard: Guard;
@@ -65,7 +69,7 @@ export function createLevelKeeper({
       catalog,
       settings,
       done,
-      holes: [...holes.values()],
+      holes: [...holes.values(), ...copyWithoutSnapshot()],
       snapshot: compactor.soundSnapshot(),
       nowMs,
     });
@@ -75,6 +79,12 @@ export function createLevelKeeper({
         return { task, atMs: Math.max(atMs, nowMs + waitMs) };
       })
       .sort((a, b) => a.atMs - b.atMs);
+  }
+
+  /** It counts as a hole: what is before it is of no use to the newest state. */
+  function copyWithoutSnapshot(): readonly Hole[] {
+    const last = copiedAt();
+    return last === NO_TXID || last > catalog.lastTxid ? [] : [{ level: SYNC_LEVEL, last }];
   }
 
   async function perform(task: Task, signal: AbortSignal): Promise<void> {

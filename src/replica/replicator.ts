@@ -5,16 +5,19 @@ import type { At, Clock } from "../base/context.ts";
 import { FlysqliteError } from "../base/errors.ts";
 import { debug, info, type Log } from "../base/events.ts";
 import { formatBytes, formatDuration } from "../base/format.ts";
+import { createSerial } from "../base/serial.ts";
 import type { Attached } from "../sqlite/attached.ts";
 import type { ObjectStore } from "../storage/store.ts";
 import { type Continuation, createCapturer, type WholeDatabase } from "./capture.ts";
+import type { Catalog } from "./catalog.ts";
+import { createCompactor, type Guard } from "./compact.ts";
 import { inspectReplica } from "./inspect.ts";
 import { decodeLtx } from "./ltx/decode.ts";
-import { formatLtxName, SNAPSHOT_LEVEL } from "./ltx/names.ts";
+import { formatLtxName, SNAPSHOT_LEVEL, SYNC_LEVEL } from "./ltx/names.ts";
 import { FIRST_TXID, formatTxid, NO_TXID, type Txid } from "./ltx/txid.ts";
-import { openStaging, type Staging } from "./staging.ts";
+import { counted, openStaging, type Staging } from "./staging.ts";
 import { type ReplicatedPosition, writeCaptured, writeState } from "./state.ts";
-import { createUploader, type Guard } from "./upload.ts";
+import { createUploader } from "./upload.ts";
 
 /** How the history in the replica goes on. */
 export type Start = {
@@ -34,6 +37,8 @@ export type ReplicatorOptions = {
   /** A store of files in `stateDirectory`, for what waits for the replica. */
   readonly local: ObjectStore;
   readonly stateDirectory: string;
+  /** What the replica holds; kept up to date from here on. */
+  readonly catalog: Catalog;
   readonly guard: Guard;
   readonly clock: Clock;
   readonly log: Log;
@@ -51,6 +56,7 @@ export async function createReplicator({
   store,
   local,
   stateDirectory,
+  catalog,
   guard,
   clock,
   log,
@@ -63,6 +69,8 @@ export async function createReplicator({
   const continuation = await takeUp({ start, staging, attached });
   log(debug("replicate", describeContinuation(continuation)));
 
+  const compactor = createCompactor({ catalog, store, local: { store: local, files: staging.list }, guard, log, at });
+  const oneSnapshot = createSerial();
   let acked = start.known.find(({ txid }) => txid === start.lastTxid);
   let pending: ReplicatedPosition | undefined;
   let recorded = continuation.kind === "position" ? continuation.position : undefined;
@@ -78,11 +86,14 @@ export async function createReplicator({
     staging,
     store,
     databaseId,
-    replicated: start.lastTxid,
+    // Where a merge arrived and the level-0 file behind it did not, that one is still to be uploaded.
+    replicated: staging.bridges({ from: catalog.reached(SYNC_LEVEL), to: start.lastTxid })
+      ? catalog.reached(SYNC_LEVEL)
+      : start.lastTxid,
     guard,
     prepare,
-    merge: async () => false,
-    uploaded: () => {},
+    merge: async (upTo, { signal }) => (await compactor.compact({ level: 1, upTo, signal })).reached >= upTo,
+    uploaded: catalog.add,
     log,
     at,
   });
@@ -100,8 +111,6 @@ export async function createReplicator({
     log,
     at,
   });
-  let copiesWithSnapshot = 0;
-
   async function upload(signal: AbortSignal): Promise<number> {
     if (capturer.hasLetGo) {
       await guard({ signal });
@@ -110,12 +119,11 @@ export async function createReplicator({
       await capturer.capture({ signal });
     }
     const files = await uploader.upload({ signal });
-    await staging.prune({ compacted: NO_TXID, replicated: uploader.replicated });
+    await staging.prune({ compacted: catalog.reached(1), replicated: uploader.replicated });
     return files;
   }
 
   async function snapshot(signal: AbortSignal): Promise<void> {
-    const { copies } = capturer;
     const startedMs = clock.monotonic();
     const whole = await capturer.wholeDatabase({ signal });
     if (whole === undefined) return log(debug("replicate", "no snapshot: commits leave no chance for one"));
@@ -126,7 +134,15 @@ export async function createReplicator({
     await guard({ signal });
     if (!(await store.put(key, await spooled.read(), options))) await requireSnapshot(store, key, whole, signal);
     at("snapshot uploaded");
-    copiesWithSnapshot = copies;
+    const { txid, timestampMs } = whole;
+    catalog.add({
+      level: SNAPSHOT_LEVEL,
+      min: FIRST_TXID,
+      max: txid,
+      key,
+      sizeBytes: spooled.sizeBytes,
+      modifiedMs: timestampMs,
+    });
     const took = formatDuration(clock.monotonic() - startedMs);
     log(
       info(
@@ -151,11 +167,14 @@ export async function createReplicator({
     },
 
     /** Adds the whole database as a snapshot, so that a restore need not read what is older. */
-    snapshot: ({ signal }: { readonly signal: AbortSignal }): Promise<void> => snapshot(signal),
+    snapshot: ({ signal }: { readonly signal: AbortSignal }): Promise<void> => oneSnapshot(() => snapshot(signal)),
 
-    /** True after a copy of the whole database that no snapshot followed yet. */
-    get wantsSnapshot(): boolean {
-      return capturer.copies > copiesWithSnapshot;
+    /** Merges level-0 files, and what was made of them, into the levels above. */
+    compactor,
+
+    /** Last transaction that was a copy of the whole database; 0 where none was. */
+    get copiedAt(): Txid {
+      return capturer.copiedAt;
     },
 
     /** The last transaction that the replica is known to hold. */
@@ -236,7 +255,10 @@ async function requireSnapshot(
   throw new FlysqliteError("E_DIVERGED", `Cannot replicate: "${key}" of "${store.address}" is of another history`);
 }
 
-type Spooled = AsyncDisposable & { read(): Promise<AsyncIterable<Uint8Array> | Iterable<Uint8Array>> };
+type Spooled = AsyncDisposable & {
+  readonly sizeBytes: number;
+  read(): Promise<AsyncIterable<Uint8Array> | Iterable<Uint8Array>>;
+};
 
 /**
  * The snapshot's file on the volume, so that the log need not be kept for as long as a bucket takes. Where there is no
@@ -247,12 +269,15 @@ async function spool(
   { local, staging, signal }: { readonly local: ObjectStore; readonly staging: Staging; readonly signal: AbortSignal },
 ): Promise<Spooled> {
   if (!staging.hasRoom(whole.sizeBytes)) {
-    return { read: async () => whole.body(), [Symbol.asyncDispose]: async () => whole[Symbol.dispose]() };
+    const { sizeBytes } = whole; // of the database: only the bucket will know the file's
+    return { sizeBytes, read: async () => whole.body(), [Symbol.asyncDispose]: async () => whole[Symbol.dispose]() };
   }
   using _view = whole;
   const key = `${local.levelDirectory(SNAPSHOT_LEVEL)}/${formatLtxName({ min: FIRST_TXID, max: whole.txid })}`;
-  await local.put(key, whole.body(), { signal });
+  const count = { bytes: 0 };
+  await local.put(key, counted(whole.body(), count), { signal });
   return {
+    sizeBytes: count.bytes,
     async read() {
       const chunks = await local.get(key, { signal });
       if (chunks === undefined) throw new Error(`"${key}" is gone from "${local.address}"`);

@@ -5,7 +5,7 @@ import { statfsSync } from "node:fs";
 import { FlysqliteError, systemCode } from "../base/errors.ts";
 import type { ObjectInfo, ObjectStore } from "../storage/store.ts";
 import { decodeLtx } from "./ltx/decode.ts";
-import { formatLtxName, parseLtxName, SYNC_LEVEL } from "./ltx/names.ts";
+import { formatLtxName, type LtxFileInfo, parseLtxName, SYNC_LEVEL } from "./ltx/names.ts";
 import { nextTxid, type Txid } from "./ltx/txid.ts";
 import type { Shipment } from "./shipment.ts";
 
@@ -93,6 +93,17 @@ export async function openStaging({
       return files;
     },
 
+    /** The same as a listing shows them. */
+    list: (): readonly LtxFileInfo[] =>
+      files.map(({ txid, key, sizeBytes, timestampMs }) => ({
+        level: SYNC_LEVEL,
+        min: txid,
+        max: txid,
+        key,
+        sizeBytes,
+        modifiedMs: timestampMs,
+      })),
+
     /** Those behind `replicated`. */
     waiting: (replicated: Txid): readonly StagedFile[] => files.filter(({ txid }) => txid > replicated),
 
@@ -119,20 +130,14 @@ export async function openStaging({
         throw new StagingFull("more waits for the replica than the database has");
       }
       const key = `${level}${formatLtxName({ min: txid, max: txid })}`;
-      let sizeBytes = 0;
-      const counted = function* (): Generator<Uint8Array> {
-        for (const chunk of body()) {
-          sizeBytes += chunk.byteLength;
-          yield chunk;
-        }
-      };
+      const count = { bytes: 0 };
       try {
-        await store.put(key, counted(), { modifiedMs: timestampMs, signal });
+        await store.put(key, counted(body(), count), { modifiedMs: timestampMs, signal });
       } catch (error) {
         if (isFull(error)) throw new StagingFull("the volume is full");
         throw error;
       }
-      return { txid, key, sizeBytes, timestampMs };
+      return { txid, key, sizeBytes: count.bytes, timestampMs };
     },
 
     /** Lets a file be uploaded, once the position behind it is recorded. */
@@ -160,6 +165,14 @@ export async function openStaging({
     /** Removes everything behind `txid`. */
     removeBehind: (txid: Txid): Promise<void> => remove(files.filter((file) => file.txid > txid)),
   };
+}
+
+/** The chunks, counted as they are taken. */
+export function* counted(chunks: Iterable<Uint8Array>, count: { bytes: number }): Generator<Uint8Array> {
+  for (const chunk of chunks) {
+    count.bytes += chunk.byteLength;
+    yield chunk;
+  }
 }
 
 async function* empty(): AsyncGenerator<Uint8Array> {}

@@ -5,24 +5,16 @@ import { FlysqliteError } from "../base/errors.ts";
 import { debug, type Log } from "../base/events.ts";
 import { createSerial } from "../base/serial.ts";
 import type { ObjectStore } from "../storage/store.ts";
+import type { Guard } from "./compact.ts";
 import { claimReplica } from "./inspect.ts";
-import { formatLtxName, SYNC_LEVEL } from "./ltx/names.ts";
+import { formatLtxName, type LtxFileInfo, SYNC_LEVEL } from "./ltx/names.ts";
 import { formatTxid, type Txid } from "./ltx/txid.ts";
+import { sameBytes } from "./same-bytes.ts";
 import type { Shipment } from "./shipment.ts";
 import type { StagedFile, Staging } from "./staging.ts";
 
 /** From how many waiting files on they are merged, and only the last is uploaded as it is. */
 const MERGE_FROM = 4;
-
-/** Awaited before each write to the replica: throws where it is not ours to write to. */
-export type Guard = (options: { readonly signal: AbortSignal }) => Promise<void>;
-
-export type Uploaded = {
-  readonly txid: Txid;
-  readonly key: string;
-  readonly sizeBytes: number;
-  readonly timestampMs: number;
-};
 
 export type Uploader = ReturnType<typeof createUploader>;
 
@@ -52,7 +44,7 @@ export function createUploader({
   /** Brings level 1 up to that transaction; false where that can't be done, and each file has to be uploaded. */
   readonly merge: (upTo: Txid, options: { readonly signal: AbortSignal }) => Promise<boolean>;
   /** Told of each file that arrived. */
-  readonly uploaded: (file: Uploaded) => void;
+  readonly uploaded: (file: LtxFileInfo) => void;
   readonly log: Log;
   readonly at: At;
 }) {
@@ -100,7 +92,7 @@ export function createUploader({
     }
     at("uploaded");
     replicated = txid;
-    uploaded({ txid, key, sizeBytes, timestampMs });
+    uploaded({ level: SYNC_LEVEL, min: txid, max: txid, key, sizeBytes, modifiedMs: timestampMs });
     log(debug("replicate", `transaction ${formatTxid(txid)} is in the replica`));
   }
 
@@ -169,39 +161,12 @@ export async function requireSame(
   },
 ): Promise<void> {
   const stored = await store.get(key, { signal });
-  if (stored !== undefined && (await sameBytes(stored, body))) return;
+  if (stored !== undefined && (await sameBytes(stored, toAsync(body)))) return;
   throw new FlysqliteError(
     "E_DIVERGED",
     `Cannot replicate: "${key}" of "${store.address}" was written by someone else`,
     { hint: "Stop the other writer; two of them on one replica path destroy it" },
   );
-}
-
-async function sameBytes(
-  stored: AsyncIterable<Uint8Array>,
-  body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-): Promise<boolean> {
-  const expected = toAsync(body)[Symbol.asyncIterator]();
-  let rest: Uint8Array = new Uint8Array(0);
-  for await (const chunk of stored) {
-    for (let at = 0; at < chunk.byteLength; ) {
-      if (rest.byteLength === 0) {
-        const { done, value } = await expected.next();
-        if (done === true) return false;
-        rest = value;
-      }
-      const length = Math.min(rest.byteLength, chunk.byteLength - at);
-      if (Buffer.compare(rest.subarray(0, length), chunk.subarray(at, at + length)) !== 0) return false;
-      rest = rest.subarray(length);
-      at += length;
-    }
-  }
-  while (rest.byteLength === 0) {
-    const { done, value } = await expected.next();
-    if (done === true) return true;
-    rest = value;
-  }
-  return false;
 }
 
 async function* toAsync(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {

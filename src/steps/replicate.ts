@@ -4,7 +4,9 @@ import { basename, dirname } from "node:path";
 import { makePrivateDirectory } from "../base/durable-file.ts";
 import { info, warn } from "../base/events.ts";
 import type { Plan } from "../plan/plan.ts";
+import { createCatalog } from "../replica/catalog.ts";
 import { createFollower, type Follower } from "../replica/follow.ts";
+import { createLevelKeeper } from "../replica/keep-levels.ts";
 import { NO_TXID } from "../replica/ltx/txid.ts";
 import { createReplicator, type Replicator } from "../replica/replicator.ts";
 import { type ReplicationState, readPositions } from "../replica/state.ts";
@@ -38,23 +40,40 @@ export async function replicate(
   await makePrivateDirectory(directory);
   const id = restored?.databaseId ?? databaseId(facts, random.uuid);
   const isOurs = restored !== undefined || (copy.kind === "keep" && state?.databaseId === id);
+  const catalog = createCatalog(replica.files);
+  const guard = async () => {};
   const replicator = await createReplicator({
     attached,
     start: { databaseId: id, lastTxid: replica.lastTxid, known: isOurs ? await readPositions(directory) : [] },
     store,
     local: openFileStore(directory, { random, durable: false }),
     stateDirectory: directory,
-    guard: async () => {},
+    catalog,
+    guard,
     clock,
     log,
     at,
     signal,
   });
   log(info("replicate", `to ${store.address}`));
+  const levels = createLevelKeeper({
+    catalog,
+    compactor: replicator.compactor,
+    store,
+    settings: settings.levels,
+    copiedAt: () => replicator.copiedAt,
+    snapshot: replicator.snapshot,
+    guard,
+    clock,
+    random,
+    log,
+    at,
+  });
   const follower = createFollower(replicator, {
     databasePath: database.path,
     syncIntervalMs: settings.syncIntervalMs.value,
     isStillThere: attached.isStillThere,
+    alongside: levels.run,
     clock,
     random,
     log,

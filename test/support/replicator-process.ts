@@ -4,12 +4,14 @@
 import { mkdirSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { systemClock, systemRandom } from "../../src/base/system.ts";
+import { createCatalog } from "../../src/replica/catalog.ts";
+import { SNAPSHOT_LEVEL } from "../../src/replica/ltx/names.ts";
 import { createReplicator } from "../../src/replica/replicator.ts";
 import { attach } from "../../src/sqlite/attached.ts";
 import { openFileStore } from "../../src/storage/file.ts";
 import { installedDriver } from "./driver.ts";
 import { seededRandom } from "./random.ts";
-import { decideStart } from "./replica.ts";
+import { decideStart, listFiles } from "./replica.ts";
 
 export type ReplicatorRequest = "sync" | "capture";
 
@@ -58,9 +60,11 @@ const start = await decideStart(store, {
   stateDirectory: values.state,
   databaseId: "one-database",
 });
+const catalog = createCatalog(await listFiles(store));
 const replicator = await createReplicator({
   attached,
   start,
+  catalog,
   store,
   local: openFileStore(values.state, { random: systemRandom, durable: false }),
   stateDirectory: values.state,
@@ -75,7 +79,7 @@ async function perform(request: ReplicatorRequest): Promise<string | undefined> 
   try {
     await replicator[request]({ signal });
     await replicator.upload({ signal });
-    if (replicator.wantsSnapshot) await replicator.snapshot({ signal });
+    if (catalog.reached(SNAPSHOT_LEVEL) < replicator.copiedAt) await replicator.snapshot({ signal });
     return undefined;
   } catch (error) {
     return String(error);

@@ -7,7 +7,7 @@ import { systemRandom } from "../../../src/base/system.ts";
 import { createCatalog } from "../../../src/replica/catalog.ts";
 import { createCompactor, type Guard } from "../../../src/replica/compact.ts";
 import { createLevelKeeper } from "../../../src/replica/keep-levels.ts";
-import { formatTxid, toTxid } from "../../../src/replica/ltx/txid.ts";
+import { formatTxid, NO_TXID, toTxid } from "../../../src/replica/ltx/txid.ts";
 import { boundaryBefore, taskName } from "../../../src/replica/schedule.ts";
 import type { ObjectStore } from "../../../src/storage/store.ts";
 import { createHistory, type History, restoredState } from "../../support/history.ts";
@@ -80,6 +80,7 @@ async function keeping({
     compactor,
     store: watched,
     settings: { ...DEFAULT_LEVELS, ...settings },
+    copiedAt: () => NO_TXID,
     async snapshot({ reason }) {
       snapshots.reasons.push(reason);
       if (snapshots.failure !== undefined) throw snapshots.failure;

@@ -4,7 +4,9 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { At } from "../../../src/base/context.ts";
 import { systemClock, systemRandom } from "../../../src/base/system.ts";
+import { type Catalog, createCatalog } from "../../../src/replica/catalog.ts";
 import { decodeLtx, type LtxSummary } from "../../../src/replica/ltx/decode.ts";
+import { SNAPSHOT_LEVEL } from "../../../src/replica/ltx/names.ts";
 import { createReplicator, type Replicator } from "../../../src/replica/replicator.ts";
 import { attach } from "../../../src/sqlite/attached.ts";
 import type { Driver } from "../../../src/sqlite/driver.ts";
@@ -49,9 +51,11 @@ export async function replicated(
 
   async function start() {
     const attached = attach(path, { driver, at });
+    const catalog = createCatalog(await listFiles(store));
     const replicator = await createReplicator({
       attached,
       start: await decideStart(store, { path, stateDirectory, databaseId: "one-database" }),
+      catalog,
       store: wrap(store),
       local: wrapLocal(openFileStore(stateDirectory, { random: systemRandom, durable: false })),
       stateDirectory,
@@ -61,7 +65,7 @@ export async function replicated(
       at,
       signal: never,
     });
-    return { attached, replicator };
+    return { attached, replicator, catalog };
   }
 
   let running = await start();
@@ -77,14 +81,17 @@ export async function replicated(
     get replicator(): Replicator {
       return running.replicator;
     },
+    get catalog(): Catalog {
+      return running.catalog;
+    },
     get attached() {
       return running.attached;
     },
-    /** Ships what is committed, and a snapshot after a copy, as the follower does. Gives the number of files. */
+    /** Ships what is committed, and a snapshot after a copy, as the keeping of levels does. Gives the number of files. */
     async sync(): Promise<number> {
       const { replicator } = running;
       const files = await replicator.sync({ signal: never });
-      if (!replicator.wantsSnapshot) return files;
+      if (running.catalog.reached(SNAPSHOT_LEVEL) >= replicator.copiedAt) return files;
       await replicator.snapshot({ signal: never });
       return files + 1;
     },
