@@ -8,7 +8,7 @@ import { pathToFileURL } from "node:url";
 import type { Random } from "../base/context.ts";
 import { syncDirectory } from "../base/durable-file.ts";
 import { describe, FlysqliteError, systemCode } from "../base/errors.ts";
-import type { ObjectInfo, ObjectStore, PutOptions } from "./store.ts";
+import { MAX_SMALL_BYTES, type ObjectInfo, type ObjectStore, type PutOptions } from "./store.ts";
 
 /** Ends the names of files that are being written. Litestream passes over them too. */
 const TEMPORARY = ".tmp";
@@ -71,9 +71,31 @@ export function openFileStore(
         "an object is either absent or of a version",
       );
       try {
-        return await writeObject(join(root, key), body, { ...options, root, random, durable });
+        return (await writeObject(join(root, key), body, { ...options, root, random, durable })) !== undefined;
       } catch (error) {
         throw unreachable(`Cannot write "${key}" to "${address}"`, error, options.signal);
+      }
+    },
+
+    async readVersioned(key, { signal }) {
+      try {
+        signal.throwIfAborted();
+        await using file = await open(join(root, key));
+        const stats = await file.stat({ bigint: true });
+        if (stats.size > MAX_SMALL_BYTES) throw new Error(`it has ${stats.size} bytes`);
+        return { bytes: await file.readFile(), version: versionOf(stats) }; // a file is replaced, never changed
+      } catch (error) {
+        if (systemCode(error) === "ENOENT") return undefined;
+        throw unreachable(`Cannot read "${key}" of "${address}"`, error, signal);
+      }
+    },
+
+    async replace(key, bytes, { version, signal }) {
+      const condition = version === undefined ? { ifAbsent: true } : { ifVersion: version };
+      try {
+        return await writeObject(join(root, key), [bytes], { ...condition, signal, root, random, durable });
+      } catch (error) {
+        throw unreachable(`Cannot write "${key}" to "${address}"`, error, signal);
       }
     },
 
@@ -187,11 +209,12 @@ async function* readChunks(
   }
 }
 
+/** Gives the new object's version; undefined where a condition does not hold. */
 async function writeObject(
   target: string,
   body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   options: PutOptions & { readonly root: string; readonly random: Random; readonly durable: boolean },
-): Promise<boolean> {
+): Promise<string | undefined> {
   const { signal, ifAbsent, ifVersion, modifiedMs, root, random, durable } = options;
   const directory = dirname(target);
   await makeDirectory(directory, root);
@@ -206,21 +229,22 @@ async function writeObject(
       if (modifiedMs !== undefined) await utimes(temporary, modifiedMs / 1000, modifiedMs / 1000);
       if (durable) await file.sync();
     }
+    const version = versionOf(await stat(temporary, { bigint: true })); // another name changes nothing of it
     signal.throwIfAborted();
     if (ifAbsent === true) {
       try {
         await link(temporary, target); // unlike rename, it refuses to replace
       } catch (error) {
-        if (systemCode(error) === "EEXIST") return false;
+        if (systemCode(error) === "EEXIST") return undefined;
         throw error;
       }
     } else if (ifVersion !== undefined) {
-      if (!(await replaceVersion({ temporary, target, version: ifVersion }))) return false;
+      if (!(await replaceVersion({ temporary, target, version: ifVersion }))) return undefined;
     } else {
       await rename(temporary, target);
     }
     if (durable) await syncDirectory(directory);
-    return true;
+    return version;
   } finally {
     await rm(temporary, { force: true }); // renamed away by now if all went well
   }

@@ -34,6 +34,12 @@ export type PutOptions = {
   readonly modifiedMs?: number;
 };
 
+/** A small object that several writers change, as it was when it was read. */
+export type Versioned = { readonly bytes: Uint8Array; readonly version: string };
+
+/** Size of what counts as small, in bytes. */
+export const MAX_SMALL_BYTES = 64 * 1024;
+
 export type ObjectStore = {
   /** Address without secrets, for messages and to tell stores apart: "file:///backup/db". */
   readonly address: string;
@@ -52,6 +58,18 @@ export type ObjectStore = {
    * After a failure they may be there too.
    */
   put(key: string, body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, options: PutOptions): Promise<boolean>;
+  /** A small object, whole, with its version; undefined if it is absent. Fails where it is not small. */
+  readVersioned(key: string, options: { readonly signal: AbortSignal }): Promise<Versioned | undefined>;
+  /**
+   * Stores a small object in place of `version`, or only if the key is absent where that is undefined. Gives the
+   * version that it has then; undefined where the condition does not hold, which may be, as with put(), because an
+   * earlier try had arrived. Bytes that were there before may have the same version as then: make them differ.
+   */
+  replace(
+    key: string,
+    bytes: Uint8Array,
+    options: { readonly version: string | undefined; readonly signal: AbortSignal },
+  ): Promise<string | undefined>;
   /** Deletes the object; absent is fine. */
   delete(key: string, options: { readonly signal: AbortSignal }): Promise<void>;
   /** Deletes all of them, in no particular order; absent is fine. When it throws, some may be gone. */

@@ -1,5 +1,6 @@
 // An object store in memory, which a test can fill with any bytes and let fail in any way.
 
+import { createHash } from "node:crypto";
 import type { ObjectStore } from "../../src/storage/store.ts";
 
 export type MemoryObject = { readonly bytes: Uint8Array; readonly modifiedMs: number };
@@ -35,6 +36,19 @@ export function createMemoryStore(entries: Iterable<readonly [string, MemoryObje
       objects.set(key, { bytes: new Uint8Array(Buffer.concat(chunks)), modifiedMs });
       return true;
     },
+    async readVersioned(key, { signal }) {
+      signal.throwIfAborted();
+      const object = objects.get(key);
+      return object && { bytes: object.bytes, version: versionOf(object) };
+    },
+    async replace(key, bytes, { version, signal }) {
+      signal.throwIfAborted();
+      const found = objects.get(key);
+      if ((found && versionOf(found)) !== version) return undefined;
+      const stored = { bytes: new Uint8Array(bytes), modifiedMs: 0 };
+      objects.set(key, stored);
+      return versionOf(stored);
+    },
     async delete(key) {
       objects.delete(key);
     },
@@ -43,6 +57,11 @@ export function createMemoryStore(entries: Iterable<readonly [string, MemoryObje
     },
     exactTime: async ({ modifiedMs }) => modifiedMs,
   };
+}
+
+/** Of the same bytes the same, as with S3. */
+function versionOf({ bytes }: MemoryObject): string {
+  return createHash("md5").update(bytes).digest("hex");
 }
 
 async function* inChunks(bytes: Uint8Array, signal: AbortSignal): AsyncGenerator<Uint8Array> {

@@ -8,9 +8,9 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 import { FlysqliteError } from "../../base/errors.ts";
-import type { GetOptions } from "../store.ts";
-import type { S3Client } from "./client.ts";
-import { md5OfAnswer, plainTag, quotedTag } from "./etag.ts";
+import { type GetOptions, MAX_SMALL_BYTES, type Versioned } from "../store.ts";
+import { type S3Client, wholeAnswer } from "./client.ts";
+import { md5, md5OfAnswer, plainTag, quotedTag } from "./etag.ts";
 import type { OpenAnswer } from "./exchange.ts";
 import { badAnswer, failureOfConnection, type S3Failure } from "./failure.ts";
 import { MAX_BREAKS, PROGRESS_BYTES } from "./limits.ts";
@@ -48,6 +48,34 @@ export async function getObject(
   const opened = await open(client, wanted);
   if (opened === ABSENT) return undefined;
   return opened === EMPTY ? nothing() : read(client, wanted, opened);
+}
+
+/** A small object, whole, with its ETag; undefined where it is absent. */
+export async function getVersioned(
+  client: S3Client,
+  { key, what, signal }: Pick<Wanted, "key" | "what" | "signal">,
+): Promise<Versioned | undefined> {
+  const found = await client.call<Versioned | typeof ABSENT>(
+    { method: "GET", key },
+    {
+      what,
+      signal,
+      read: async (answer) => {
+        const sizeBytes = sizeOfAnswer(answer, { ranged: false, offset: 0, lengthBytes: undefined });
+        const { headers, body } = await wholeAnswer(answer);
+        const version = plainTag(headers.etag);
+        const told = md5OfAnswer(headers);
+        if (version === undefined) throw badAnswer("an answer without an ETag");
+        if (body.byteLength !== sizeBytes) throw badAnswer("a body that is too short or too long");
+        if (told !== undefined && told !== md5(body).toString("hex")) throw badAnswer("the ETag of other bytes");
+        return { bytes: body, version };
+      },
+      accept: ({ status, code }) => (status === 404 && code === "NoSuchKey" ? ABSENT : undefined),
+    },
+  );
+  if (found === ABSENT) return undefined;
+  if (found.bytes.byteLength <= MAX_SMALL_BYTES) return found;
+  throw new FlysqliteError("E_REPLICA_CORRUPT", `${what}: it has ${found.bytes.byteLength} bytes`);
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}

@@ -44,14 +44,27 @@ export async function putObject(
   await using body = openBody(source, signal);
   const first = await body.take(client.limits.partBytes);
   // Awaited here: the body would be closed under an upload that is still to read from it.
-  if (await body.ended()) return await putWhole(client, first, target);
+  if (await body.ended()) return (await putWhole(client, first, target)) !== false;
   return await putParts(client, { first, body }, target);
 }
 
-function putWhole(client: S3Client, bytes: Uint8Array, target: Target): Promise<boolean> {
+/** Puts a small object in place of `version`, or where none is. Gives its ETag; undefined where the condition does not hold. */
+export async function replaceObject(
+  client: S3Client,
+  bytes: Uint8Array,
+  { version, ...place }: Pick<Target, "key" | "what" | "signal"> & { readonly version: string | undefined },
+): Promise<string | undefined> {
+  const condition = version === undefined ? { "if-none-match": "*" } : { "if-match": quotedTag(version) };
+  const description = { "content-type": "application/json" };
+  const stored = await putWhole(client, bytes, { ...place, condition, description });
+  return stored === false ? undefined : stored;
+}
+
+/** The ETag of what was stored, or false. */
+function putWhole(client: S3Client, bytes: Uint8Array, target: Target): Promise<string | false> {
   const { key, what, signal, condition, description } = target;
   const digest = md5(bytes);
-  return client.call<boolean>(
+  return client.call<string | false>(
     {
       method: "PUT",
       key,
@@ -61,10 +74,7 @@ function putWhole(client: S3Client, bytes: Uint8Array, target: Target): Promise<
     {
       what,
       signal,
-      read: async (answer) => {
-        checkStored(await wholeAnswer(answer), digest);
-        return true;
-      },
+      read: async (answer) => checkStored(await wholeAnswer(answer), digest),
       accept: (failure) => refusal(failure, target),
     },
   );

@@ -9,11 +9,11 @@ import { createClient, wholeAnswer } from "./client.ts";
 import type { CredentialsProvider } from "./credentials.ts";
 import { deleteObject, deleteObjects } from "./delete.ts";
 import { createAgent } from "./exchange.ts";
-import { getObject } from "./get.ts";
+import { getObject, getVersioned } from "./get.ts";
 import { LIMITS, type Limits } from "./limits.ts";
 import { listAll } from "./list.ts";
 import { isProtected, type S3Place, s3Address } from "./place.ts";
-import { putObject } from "./put.ts";
+import { putObject, replaceObject } from "./put.ts";
 import { TIME_HEADER } from "./target.ts";
 import { parseTime } from "./time.ts";
 
@@ -65,6 +65,17 @@ export function openS3Store(place: S3Place, { clock, random, credentials, log, c
 
     put: (key, body, options) =>
       putObject(client, body, { ...options, key: whole(key), what: `Cannot write "${key}" to "${address}"` }),
+
+    readVersioned: (key, { signal }) =>
+      getVersioned(client, { key: whole(key), what: `Cannot read "${key}" of "${address}"`, signal }),
+
+    replace: (key, bytes, { version, signal }) =>
+      replaceObject(client, bytes, {
+        key: whole(key),
+        what: `Cannot write "${key}" to "${address}"`,
+        version,
+        signal,
+      }),
 
     delete: (key, { signal }) =>
       deleteObject(client, { key: whole(key), what: `Cannot delete "${key}" of "${address}"`, signal }),

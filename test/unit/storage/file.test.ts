@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { systemRandom } from "../../../src/base/system.ts";
 import { openFileStore } from "../../../src/storage/file.ts";
-import type { ObjectStore } from "../../../src/storage/store.ts";
+import { MAX_SMALL_BYTES, type ObjectStore } from "../../../src/storage/store.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 
 const signal = new AbortController().signal;
@@ -355,6 +355,38 @@ describe("a file's version", () => {
     writeFileSync(join(root, `a.${ifVersion}.tmp`), "");
     expect(await store.put("a", [bytes("new")], { ...options, ifVersion })).toBe(false);
     expect(await keys(store)).toEqual(["a"]);
+  });
+});
+
+describe("a small file that several writers change", () => {
+  const replace = (store: ObjectStore, text: string, version: string | undefined) =>
+    store.replace("a", bytes(text), { version, signal });
+
+  it("is replaced by who knows its version, and tells the new one", async () => {
+    const { store, root } = newStore();
+    expect(await store.readVersioned("a", options)).toBeUndefined();
+    const first = await replace(store, "same", undefined);
+    expect(await replace(store, "late", undefined)).toBeUndefined();
+    const second = await replace(store, "same", first);
+    expect(second).not.toBe(first);
+    expect(await replace(store, "late", first)).toBeUndefined();
+    expect(await store.readVersioned("a", options)).toEqual({ bytes: Buffer.from("same"), version: second });
+    expect((await store.list("", options))[0]?.version).toBe(second);
+    expect(filesBelow(root)).toEqual(["a"]);
+  });
+
+  it.each(["made", "replaced"])("is %s by one of many", async (how) => {
+    const { store } = newStore();
+    const version = how === "made" ? undefined : await replace(store, "old", undefined);
+    const tries = await Promise.all(Array.from({ length: 8 }, (_, index) => replace(store, `${index}`, version)));
+    const won = tries.flatMap((stored, index) => (stored === undefined ? [] : [`${index}`]));
+    expect(won).toEqual([await read(store, "a")]);
+  });
+
+  it("is not read where it is a large one", async () => {
+    const { store } = newStore();
+    await store.put("a", [new Uint8Array(MAX_SMALL_BYTES + 1)], options);
+    await expect(store.readVersioned("a", options)).rejects.toThrow('Cannot read "a"');
   });
 });
 

@@ -1,10 +1,11 @@
 // What every S3 service must do for a replica to be safe in it: run on the tests' own server, and on a real bucket.
 
 import { describe, expect, it } from "vitest";
-import type { ObjectStore } from "../../../../src/storage/store.ts";
+import { MAX_SMALL_BYTES, type ObjectStore } from "../../../../src/storage/store.ts";
 import { collect, keysOf, options, pattern, readText } from "./support.ts";
 
-const text = (value: string) => [new TextEncoder().encode(value)];
+const encoded = (value: string) => new TextEncoder().encode(value);
+const text = (value: string) => [encoded(value)];
 
 /** `newStore` opens an empty store. */
 export function describeStore(
@@ -151,6 +152,33 @@ export function describeStore(
       if (info === undefined) throw new Error("it is not listed");
       expect(await store.exactTime(info, options)).toBe(info.modifiedMs);
       expect(await store.exactTime({ ...info, key: "gone" }, options)).toBe(info.modifiedMs);
+    });
+
+    it("lets a small object be read with its version, and replaced by who knows that", async () => {
+      const store = await newStore();
+      const { signal } = options;
+      expect(await store.readVersioned("a", options)).toBeUndefined();
+      const first = await store.replace("a", encoded("first"), { version: undefined, signal });
+      expect(await store.readVersioned("a", options)).toMatchObject({ version: first });
+      const [listed] = await store.list("", options);
+      expect(listed?.version).toBe(first);
+
+      expect(await store.replace("a", encoded("late"), { version: undefined, signal })).toBeUndefined();
+      const second = await store.replace("a", encoded("second"), { version: first, signal });
+      expect(second).not.toBe(first);
+      expect(await store.replace("a", encoded("late"), { version: first, signal })).toBeUndefined();
+      const found = await store.readVersioned("a", options);
+      expect([Buffer.from(found?.bytes ?? []).toString(), found?.version]).toEqual(["second", second]);
+      expect(await store.replace("absent", encoded("x"), { version: first, signal })).toBeUndefined();
+      expect(await keysOf(store)).toEqual(["a"]);
+    });
+
+    it("reads no large object as a small one", async () => {
+      const store = await newStore();
+      await store.put("a", [pattern(MAX_SMALL_BYTES)], options);
+      expect((await store.readVersioned("a", options))?.bytes.byteLength).toBe(MAX_SMALL_BYTES);
+      await store.put("a", [pattern(MAX_SMALL_BYTES + 1)], options);
+      await expect(store.readVersioned("a", options)).rejects.toThrow('"a" of');
     });
 
     it("deletes one or many, and what is absent", async () => {

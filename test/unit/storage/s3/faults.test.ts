@@ -46,6 +46,17 @@ const CALLS: Readonly<Record<string, Call>> = {
     right: true,
     after: same("new", SMALL),
   },
+  replace: {
+    operation: "Put",
+    run: async (store) => typeof (await store.replace("new", SMALL, { version: undefined, ...options })),
+    right: "string",
+    after: same("new", SMALL),
+  },
+  "read with a version": {
+    operation: "Get",
+    run: async (store) => Buffer.from((await store.readVersioned("there", options))?.bytes ?? []).equals(SMALL),
+    right: true,
+  },
   delete: {
     operation: "Delete",
     run: (store) => store.delete("there", options),
@@ -71,7 +82,8 @@ const each = (faults: Readonly<Record<string, Fault>>, calls = Object.keys(CALLS
 
 const status = (status: number, code: string, headers = {}): Fault => ({ kind: "status", status, code, headers });
 
-const withAnswers = ["list", "get"];
+const withAnswers = ["list", "get", "read with a version"];
+const conditional = ["put if absent", "replace"];
 const withXml = ["list", "delete many", "begin of parts", "end of parts"];
 const notHead = Object.keys(CALLS).filter((name) => name !== "exact time");
 
@@ -91,13 +103,13 @@ const PASSING: readonly Case[] = [
     notHead,
   ),
   ...each({ "409 ConditionalRequestConflict": status(409, "ConditionalRequestConflict") }, [
-    "put if absent",
+    ...conditional,
     "end of parts",
   ]),
-  ...each({ "a damaged body": status(400, "BadDigest") }, ["put", "a part"]),
+  ...each({ "a damaged body": status(400, "BadDigest") }, ["put", "replace", "a part"]),
   ...each(
     { "a reset after it was done": { kind: "reset", when: "after" } },
-    notHead.filter((name) => name !== "put if absent"),
+    notHead.filter((name) => !conditional.includes(name)),
   ),
   ...each(
     {
@@ -117,7 +129,8 @@ const PASSING: readonly Case[] = [
     },
     withXml,
   ),
-  ...each({ "the ETag of something else": { kind: "wrong-etag" } }, ["put", "a part"]),
+  ...each({ "the ETag of something else": { kind: "wrong-etag" } }, ["put", "read with a version", "a part"]),
+  ...each({ "other bytes": { kind: "wrong-bytes" } }, ["read with a version"]),
 ];
 
 const FINAL_DENIED = each(
@@ -132,7 +145,10 @@ const FINAL_DENIED = each(
 
 const FINAL_UNREACHABLE: readonly Case[] = [
   ...each({ NoSuchBucket: status(404, "NoSuchBucket") }, notHead),
-  ...each({ "404 of a proxy": { kind: "status", status: 404 } }, ["list", "get", "put", "delete", "delete many"]),
+  ...each({ "404 of a proxy": { kind: "status", status: 404 } }, [
+    ...withAnswers,
+    ...["put", "replace", "delete", "delete many"],
+  ]),
   ...each({ "400 InvalidRequest": status(400, "InvalidRequest"), "405": { kind: "status", status: 405 } }, notHead),
 ];
 
