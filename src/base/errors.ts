@@ -42,6 +42,10 @@ export const FAILURES = {
   },
   E_MIGRATE: { exitStatus: 70, hint: "Fix the migration, build again and deploy; the app was not started" },
   E_SEED: { exitStatus: 70, hint: "Fix the seed; it runs again at the next start, on a database made anew" },
+  E_FENCED: {
+    exitStatus: 76,
+    hint: "One machine at a time may write to a replica: stop the other one. This volume keeps what it has",
+  },
   E_FINAL_SYNC: { exitStatus: 75, hint: "The volume has every commit; start again on it and the rest is replicated" },
   E_INTERNAL: { exitStatus: 70, hint: "This is a defect of flysqlite: please report it with the lines above" },
 } as const satisfies Record<string, Failure>;

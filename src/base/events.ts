@@ -5,6 +5,7 @@ export type Step =
   | "config"
   | "volume"
   | "link"
+  | "lease"
   | "restore"
   | "migrate"
   | "seed"
