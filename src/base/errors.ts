@@ -23,7 +23,7 @@ export const FAILURES = {
   E_COMMAND_NOT_EXECUTABLE: { exitStatus: 126, hint: "Make it executable (chmod +x), or start it by its interpreter" },
   E_DB_INVALID: {
     exitStatus: 65,
-    hint: "Nothing was changed; move the file aside to restore from the replica, or put a sound copy in its place",
+    hint: "Nothing was changed; `flysqlite restore --force` puts the replica's copy there, and keeps this one aside",
   },
   E_REPLICA_UNREACHABLE: {
     exitStatus: 69,

@@ -6,7 +6,8 @@ import { basename, dirname, join } from "node:path";
 import type { Clock } from "../base/context.ts";
 import { syncDirectory } from "../base/durable-file.ts";
 import { describe, FlysqliteError, systemCode } from "../base/errors.ts";
-import { type Connection, type Driver, SqliteError } from "../sqlite/driver.ts";
+import type { Driver } from "../sqlite/driver.ts";
+import { findDamage } from "../sqlite/integrity.ts";
 import type { ObjectStore } from "../storage/store.ts";
 import { type DownloadOptions, Vanished } from "./downloads.ts";
 import { createImage, type Image } from "./image.ts";
@@ -54,12 +55,14 @@ export type RestoreProgress = {
 export type RestoreToOptions = {
   readonly store: ObjectStore;
   readonly plan: RestorePlan;
-  /** Path of the database, where no file may be yet. */
+  /** Path of the database, where no file may be yet, unless `replaces` says so. */
   readonly target: string;
   readonly driver: Driver;
   readonly clock: Pick<Clock, "now">;
   readonly signal: AbortSignal;
   readonly integrity: Integrity;
+  /** A database that is there is moved aside, with its log, once the new one is checked: as "<target>.stale-<time>". */
+  readonly replaces?: boolean;
   /** Called when all is checked, before the file gets its name. */
   readonly verified?: (restored: RestoredDatabase) => Promise<void>;
   readonly progress?: (progress: RestoreProgress) => void;
@@ -84,8 +87,8 @@ const SIDE_FILE_SUFFIXES = ["-wal", "-shm", "-journal"] as const;
  * does, or with the signal's reason; the directory is then as it was.
  */
 export async function restoreTo(options: RestoreToOptions): Promise<RestoredDatabase> {
-  const { target, driver, signal, integrity, verified } = options;
-  await requireAbsent(target);
+  const { target, driver, signal, integrity, verified, replaces = false } = options;
+  if (!replaces) await requireAbsent(target);
   const temporary = join(dirname(target), `.${basename(target)}.restoring`);
   try {
     const built = await build(temporary, options);
@@ -93,7 +96,7 @@ export async function restoreTo(options: RestoreToOptions): Promise<RestoredData
     if (integrity !== "none") checkDatabase(temporary, { driver, integrity });
     const { mtimeMs } = await stat(temporary);
     signal.throwIfAborted();
-    await using aside = await moveSideFilesAside(target, options.clock);
+    await using aside = await moveAside(target, { clock: options.clock, replaces });
     const restored = { ...built, modifiedMs: mtimeMs, movedAside: aside.paths };
     await verified?.(restored);
     await requireAbsent(target);
@@ -167,25 +170,13 @@ function checkDatabase(
   const pragma = integrity === "full" ? "integrity_check" : "quick_check";
   using connection = driver.open(path, { busyTimeoutMs: 0 });
   connection.exec("PRAGMA locking_mode=EXCLUSIVE"); // spares the -shm file
-  const findings = runCheck(connection, pragma);
-  if (findings.length === 1 && findings[0] === "ok") return;
+  const damage = findDamage(connection, pragma);
+  if (damage.length === 0) return;
   throw new FlysqliteError(
     "E_REPLICA_CORRUPT",
     `Cannot use the restored database: SQLite's ${pragma} finds it damaged`,
-    {
-      problems: findings.slice(0, 5),
-    },
+    { problems: damage },
   );
-}
-
-function runCheck(connection: Connection, pragma: string): readonly string[] {
-  try {
-    return connection.all(`PRAGMA ${pragma}`).map((row) => String(row[pragma]));
-  } catch (error) {
-    // SQLITE_CORRUPT and SQLITE_NOTADB: so damaged that the check itself can't run.
-    if (error instanceof SqliteError && [11, 26].includes(error.extendedCode & 0xff)) return [error.message];
-    throw error;
-  }
 }
 
 async function requireAbsent(target: string): Promise<void> {
@@ -196,22 +187,30 @@ async function requireAbsent(target: string): Promise<void> {
 }
 
 /**
- * Gives other names to files that SQLite would take for the new database's own. Unless keep() is called, they get
- * their names back in the end.
+ * Gives other names to files that SQLite would take for the new database's own, and to a database that it replaces.
+ * Unless keep() is called, they get their names back in the end.
  */
-async function moveSideFilesAside(target: string, clock: Pick<Clock, "now">) {
+async function moveAside(
+  target: string,
+  { clock, replaces }: { readonly clock: Pick<Clock, "now">; readonly replaces: boolean },
+) {
   const time = new Date(clock.now()).toISOString().replace(/[-:]/g, "").replace(/\..*/, "Z");
+  const stale = await freeName(`${target}.stale-${time}`);
+  // The database goes first: never does it stand there without its log, as an older state of itself. Beside it under
+  // its new name, the log is still its own.
+  const names = ["", ...SIDE_FILE_SUFFIXES].map((suffix) => ({
+    from: `${target}${suffix}`,
+    to: replaces ? `${stale}${suffix}` : `${target}${suffix}.orphan-${time}`,
+  }));
   const moved: { readonly from: string; readonly to: string }[] = [];
   let isKept = false;
   const dispose = async () => {
     if (isKept) return;
-    for (const { from, to } of moved) await rename(to, from);
+    for (const { from, to } of moved.toReversed()) await rename(to, from);
   };
   try {
-    for (const suffix of SIDE_FILE_SUFFIXES) {
-      const from = `${target}${suffix}`;
+    for (const { from, to } of replaces ? names : names.slice(1)) {
       if (!(await exists(from))) continue;
-      const to = `${from}.orphan-${time}`;
       await rename(from, to);
       moved.push({ from, to });
     }
@@ -227,6 +226,13 @@ async function moveSideFilesAside(target: string, clock: Pick<Clock, "now">) {
     },
     [Symbol.asyncDispose]: dispose,
   };
+}
+
+async function freeName(name: string): Promise<string> {
+  for (let number = 1; ; number += 1) {
+    const free = number === 1 ? name : `${name}-${number}`;
+    if (!(await exists(free))) return free;
+  }
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -162,6 +162,39 @@ describe("restoreTo", () => {
       expect(restored()).toEqual(before);
     });
 
+    it("moves a database that it replaces aside, with its log, once the new one is checked", async () => {
+      const store = createMemoryStore(make());
+      const old = { "app.db": "old", "app.db-wal": "old log", "app.db-shm": "old index" };
+      for (const [name, text] of Object.entries(old)) writeFileSync(join(directory.path, name), text);
+      const verified = async () => {
+        expect(left().filter((name) => !name.startsWith("."))).not.toContain("app.db");
+      };
+      const { movedAside } = await restore(store, await plan(store), { replaces: true, verified });
+      // SQLite finds the log by its name beside the database's.
+      const stale = "app.db.stale-20260102T030405Z";
+      expect(left()).toEqual(["app.db", stale, `${stale}-shm`, `${stale}-wal`]);
+      expect(readFileSync(join(directory.path, stale), "utf8")).toBe("old");
+      expect(readFileSync(join(directory.path, `${stale}-wal`), "utf8")).toBe("old log");
+      expect(movedAside).toEqual([stale, `${stale}-wal`, `${stale}-shm`].map((name) => join(directory.path, name)));
+
+      await restore(store, await plan(store), { replaces: true });
+      expect(left()).toContain(`${stale}-2`);
+      expect(readFileSync(join(directory.path, stale), "utf8")).toBe("old");
+    });
+
+    it("leaves a database that it was to replace where it is when it fails", async () => {
+      const store = createMemoryStore(make());
+      for (const name of ["app.db", "app.db-wal"]) writeFileSync(join(directory.path, name), name);
+      const failing = { replaces: true, verified: () => Promise.reject(new Error("the volume is full")) };
+      await expect(restore(store, await plan(store), failing)).rejects.toThrow("the volume is full");
+      expect(left()).toEqual(["app.db", "app.db-wal"]);
+      const whole = await plan(store);
+      store.objects.delete([...store.objects.keys()].at(-1) ?? "");
+      await expect(restore(store, whole, { replaces: true })).rejects.toMatchObject({ code: "E_REPLICA_GAP" });
+      expect(left()).toEqual(["app.db", "app.db-wal"]);
+      for (const name of left()) expect(readFileSync(join(directory.path, name), "utf8")).toBe(name);
+    });
+
     it("plans anew when an object vanished, at most three times", async () => {
       const store = createMemoryStore(make());
       const whole = await plan(store);
