@@ -26,6 +26,8 @@ Flags, each also as an environment variable (--volume is FLYSQLITE_VOLUME, and s
   --stop-timeout TIME    from the signal to stop to our end (default 4500ms)
   --seed COMMAND         seed of a new database, in place of the project's
   --seed-timeout TIME    time that the seed may take (default 10m)
+  --fence MODE           one machine at a time writes to the replica: auto, required, off (default auto)
+  --on-stale-volume DO   where the volume is older than its replica: refuse, or restore (default refuse)
   --log FORMAT           text, json, quiet, or debug (default text)
   --dry, --json, --help, --version
 

@@ -1,9 +1,7 @@
 // `flysqlite restore`: a database from the replica, as it was at any point that the replica holds.
 
 import { existsSync } from "node:fs";
-import { rename } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
-import { syncDirectory } from "../base/durable-file.ts";
+import { dirname, resolve } from "node:path";
 import { FlysqliteError } from "../base/errors.ts";
 import { info, type Log, warn } from "../base/events.ts";
 import { formatBytes, formatDuration } from "../base/format.ts";
@@ -18,8 +16,8 @@ import { parseGeneration, parseWalIndex } from "../replica/v03/names.ts";
 import { planV03, type V03Target } from "../replica/v03/plan.ts";
 import type { StepContext } from "../steps/context.ts";
 import { lockDatabase } from "../steps/lock.ts";
-import { moveAside } from "../steps/move-aside.ts";
-import { SIDE_FILE_SUFFIXES, stateDirectory } from "../steps/places.ts";
+import { noteRestored } from "../steps/note-restored.ts";
+import { stateDirectory } from "../steps/places.ts";
 import type { ObjectStore } from "../storage/store.ts";
 import { findDatabase, findReplica, requireHistory } from "./locate.ts";
 
@@ -60,24 +58,23 @@ export async function restoreCommand(
   const driver = await context.sqlite(dirname(path));
   using _lock = existsSync(stateDirectory(path)) ? await lockDatabase(path, driver) : undefined;
   const startedMs = clock.monotonic();
-  const fresh = existsSync(path) ? join(dirname(path), `.${Math.round(clock.now())}.restored`) : path;
   const restored = await restoreTo({
     store,
     plan,
-    target: fresh,
+    target: path,
     driver,
     clock,
     signal,
     integrity,
+    replaces: words.force,
+    // The next start finds a database that it knows, and goes on from it.
+    ...(output === undefined
+      ? { verified: (image) => noteRestored(path, { ...found, restored: image }, context) }
+      : {}),
     progress: telling.progress,
     replan: async () => planFor(target, { store, content: await inspectReplica(store, { signal }), signal }),
   });
-  if (fresh !== path) {
-    const old = [path, ...SIDE_FILE_SUFFIXES.map((suffix) => `${path}${suffix}`)].filter((file) => existsSync(file));
-    await moveAside(old, { step: "restore", clock, log: telling.log });
-    await rename(fresh, path);
-    await syncDirectory(dirname(path));
-  }
+  for (const aside of restored.movedAside) telling.log(info("restore", `what was there is kept as ${aside}`));
   for (const note of restored.notes) telling.log(warn("restore", note));
   const took = formatDuration(clock.monotonic() - startedMs);
   const size = formatBytes(restored.sizeBytes);

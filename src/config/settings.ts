@@ -15,6 +15,15 @@ export type Sourced<Value> = { readonly value: Value; readonly source: string };
 
 export type LogFormat = "text" | "json" | "quiet" | "debug";
 
+/**
+ * Whether one machine at a time may write to a replica: "auto" where the bucket can tell them apart, "required" for no
+ * start without that, "off" for no look at it.
+ */
+export type Fence = "auto" | "required" | "off";
+
+/** What a start does where the volume's database is older than its replica. */
+export type OnStaleVolume = "refuse" | "restore";
+
 export type Settings = {
   /** Directory of the app: where its command runs and what relative paths count from. Absolute. */
   readonly appDirectory: string;
@@ -33,6 +42,8 @@ export type Settings = {
   /** Time that a seed may take, in milliseconds. */
   readonly seedTimeoutMs: Sourced<number>;
   readonly seed: Sourced<string> | undefined;
+  readonly fence: Sourced<Fence>;
+  readonly onStaleVolume: Sourced<OnStaleVolume>;
   readonly log: Sourced<LogFormat>;
   /** The app's command; empty where the bundle's start command is meant. */
   readonly command: readonly string[];
@@ -49,6 +60,8 @@ export const FLAGS = [
   "stop-timeout",
   "seed",
   "seed-timeout",
+  "fence",
+  "on-stale-volume",
   "log",
 ] as const;
 
@@ -117,7 +130,9 @@ export async function readSettings({ flags, command, environment, workingDirecto
     stopTimeoutMs: look("stop-timeout", parseDuration) ?? otherwise(parseDuration(DEFAULT_STOP_TIMEOUT)),
     seedTimeoutMs: look("seed-timeout", parseDuration) ?? otherwise(parseDuration(DEFAULT_SEED_TIMEOUT)),
     seed: look("seed", nonEmpty),
-    log: look("log", parseLogFormat) ?? otherwise("text"),
+    fence: look("fence", oneOf("auto", "required", "off")) ?? otherwise("auto"),
+    onStaleVolume: look("on-stale-volume", oneOf("refuse", "restore")) ?? otherwise("refuse"),
+    log: look("log", oneOf("text", "json", "quiet", "debug")) ?? otherwise("text"),
     command,
     notes: yml?.notes ?? [],
   };
@@ -136,9 +151,12 @@ function nonEmpty(text: string): string {
   return text;
 }
 
-function parseLogFormat(text: string): LogFormat {
-  if (text === "text" || text === "json" || text === "quiet" || text === "debug") return text;
-  throw new Error(`"${text}" is none of text, json, quiet, debug`);
+function oneOf<Word extends string>(...words: readonly Word[]): (text: string) => Word {
+  return (text) => {
+    const word = words.find((word) => word === text);
+    if (word === undefined) throw new Error(`"${text}" is none of ${words.join(", ")}`);
+    return word;
+  };
 }
 
 const KNOWN_VARIABLES = new Set(FLAGS.map((flag) => `FLYSQLITE_${flag.toUpperCase().replaceAll("-", "_")}`));

@@ -2,31 +2,41 @@
 // A start on the wrong copy is the one mistake that no later step can mend, so every doubt is a refusal.
 
 import { FlysqliteError } from "../base/errors.ts";
+import type { OnStaleVolume } from "../config/settings.ts";
 import { hasHistory } from "../replica/inspect.ts";
-import { formatTxid, NO_TXID } from "../replica/ltx/txid.ts";
-import type { ReplicatedPosition } from "../replica/state.ts";
+import { formatTxid, NO_TXID, type Txid } from "../replica/ltx/txid.ts";
+import { isWrittenHere } from "../replica/newest.ts";
+import { isNoPlace, type ReplicatedPosition, type ReplicationState } from "../replica/state.ts";
 import { listGenerations } from "../replica/v03/plan.ts";
 import type { Facts } from "./facts.ts";
 
 export type CopyDecision =
   /** There is no database anywhere: one is made. */
   | { readonly kind: "create"; readonly why: string }
-  | { readonly kind: "restore"; readonly why: string }
+  /** `stale`: the volume has a database, which is older, and which is moved aside with all that it has. */
+  | { readonly kind: "restore"; readonly why: string; readonly stale?: true }
   /** The one on the volume; `position` is where its replica stands, if the replica continues from it. */
-  | { readonly kind: "keep"; readonly why: string; readonly position: ReplicatedPosition | undefined };
+  | {
+      readonly kind: "keep";
+      readonly why: string;
+      readonly position: ReplicatedPosition | undefined;
+      /** What somebody should know who looks after the replica. */
+      readonly warning?: string | undefined;
+    };
 
-export type CopyFacts = Pick<Facts, "replica" | "state" | "litestream" | "unborn"> & {
-  readonly database: Pick<Facts["database"], "path" | "state">;
-};
+export type CopyFacts = Pick<Facts, "replica" | "state" | "litestream" | "unborn"> &
+  Partial<Pick<Facts, "lease" | "newest">> & {
+    readonly database: Pick<Facts["database"], "path" | "state">;
+  };
 
 /** Decides, or throws where no copy can be told to be the right one. */
-export function decideCopy(facts: CopyFacts): CopyDecision {
-  const { database, replica, unborn } = facts;
+export function decideCopy(facts: CopyFacts, onStaleVolume: OnStaleVolume = "refuse"): CopyDecision {
+  const { database, replica, state, unborn } = facts;
   const history = replica !== undefined && hasHistory(replica) ? replica : undefined;
   if (database.state !== "present" || unborn) return decideAbsent(facts, history);
   if (replica === undefined) return keep("it is on the volume");
-  if (history === undefined) return keep("it is on the volume, and the replica is empty");
-  return decidePresent(facts, history);
+  if (history === undefined) return keep("it is on the volume, and the replica is empty", lostHistory(state, replica));
+  return decidePresent(facts, history, onStaleVolume);
 }
 
 type History = NonNullable<Facts["replica"]>;
@@ -46,22 +56,105 @@ function decideAbsent({ database, replica, state, unborn }: CopyFacts, history: 
   return { kind: "create", why: `the volume has none, and ${and}` };
 }
 
-function decidePresent({ database, state, litestream }: CopyFacts, history: History): CopyDecision {
-  if (state === undefined || state.databaseId !== history.databaseId) {
+function decidePresent(facts: CopyFacts, history: History, onStaleVolume: OnStaleVolume): CopyDecision {
+  const { database, state, litestream } = facts;
+  if (state === undefined || !isSameDatabase(state, history)) {
     if (history.databaseId === undefined && isLitestreams(litestream, history)) {
       return keep("it is on the volume, and Litestream replicated it before");
     }
     throw diverged(`"${history.address}" holds the history of another database than "${database.path}"`);
   }
-  const newestTxid = (state.pending ?? state.acked)?.txid ?? NO_TXID;
-  if (history.lastTxid > newestTxid) {
-    throw diverged(
-      `"${database.path}" knows of its replica up to transaction ${formatTxid(newestTxid)}, and "${history.address}" ` +
-        `goes on to ${formatTxid(history.lastTxid)}: the volume is older than its replica, or another machine writes to it`,
+  const wrong = whyNotOurs(facts, state, history);
+  if (wrong === undefined) {
+    const position = knownPositions(state).find(({ txid }) => txid === history.lastTxid);
+    const why = "it is on the volume, and its replica is not ahead";
+    return { ...keep(why, lostEnd(state, history)), position };
+  }
+  if (history.lastTxid > newestTxid(state) && isLitestreams(litestream, history)) {
+    return keep("it is on the volume, and Litestream replicated it since");
+  }
+  if (onStaleVolume === "restore") return { kind: "restore", why: `--on-stale-volume: ${wrong}`, stale: true };
+  throw diverged(wrong, STALE_HINT);
+}
+
+/** A replica that Litestream wrote names no database: then this volume's may have been restored from it by hand. */
+function isSameDatabase({ databaseId, replica, acked, pending }: ReplicationState, history: History): boolean {
+  if (history.databaseId !== undefined) return databaseId === history.databaseId;
+  if (replica !== history.address || pending !== undefined) return false;
+  return (acked?.txid ?? NO_TXID) === history.lastTxid && (acked === undefined || isNoPlace(acked.position));
+}
+
+const STALE_HINT =
+  "To go on with the replica's copy, start with --on-stale-volume=restore: the volume's is moved aside with all that " +
+  "it has. To go on with the volume's, name another replica";
+
+/** How somebody else's writing shows in a history that this volume wrote too; undefined where it does not. */
+function whyNotOurs(
+  { database, lease, newest }: CopyFacts,
+  state: ReplicationState,
+  history: History,
+): string | undefined {
+  const known = formatTxid(newestTxid(state));
+  const found = formatTxid(history.lastTxid);
+  const who = otherWriter(lease);
+  if (history.lastTxid > newestTxid(state)) {
+    const because =
+      who === undefined
+        ? "the volume is older than its replica, or another machine writes to it"
+        : `${who} wrote since`;
+    return (
+      `"${database.path}" knows of its replica up to transaction ${known}, and "${history.address}" ` +
+      `goes on to ${found}: ${because}`
     );
   }
-  const position = [state.pending, state.acked].find((known) => known?.txid === history.lastTxid);
-  return { kind: "keep", why: "it is on the volume, and its replica is not ahead", position };
+  const acked = state.acked?.txid ?? NO_TXID;
+  if (history.lastTxid < acked && who !== undefined) {
+    return (
+      `"${history.address}" held transaction ${formatTxid(acked)} of "${database.path}", and ends at ${found} now: ` +
+      `${who} wrote since`
+    );
+  }
+  if (history.lastTxid > acked && !(newest && isWrittenHere(newest, state))) {
+    const whose = newest === undefined ? "which can't be told to be its own" : "which another machine wrote";
+    return (
+      `"${database.path}" was about to write transaction ${known}, and "${history.address}" ` +
+      `ends at ${found}, ${whose}`
+    );
+  }
+  return undefined;
+}
+
+/** Who took the lease after this volume had it last, for a message; undefined where that isn't known, or nobody did. */
+function otherWriter(lease: CopyFacts["lease"]): string | undefined {
+  if (lease?.seen === undefined || lease.memory === undefined) return undefined;
+  const { content } = lease.seen;
+  return content.taking === lease.memory.taking ? undefined : `machine "${content.machine}" (epoch ${content.epoch})`;
+}
+
+/** That the replica was emptied, where it was. A replica that is another one than before has lost nothing. */
+function lostHistory(state: ReplicationState | undefined, { address }: History): string | undefined {
+  if (state === undefined || newestTxid(state) === NO_TXID || state.replica !== address) return undefined;
+  const was = formatTxid(newestTxid(state));
+  return `"${address}" held this database up to transaction ${was} and is empty now: a new history begins there`;
+}
+
+function lostEnd(state: ReplicationState, { address, lastTxid }: History): string | undefined {
+  const acked = state.acked?.txid ?? NO_TXID;
+  if (lastTxid >= acked || state.replica !== address) return undefined;
+  return (
+    `"${address}" held this database up to transaction ${formatTxid(acked)} and ends at ${formatTxid(lastTxid)} now: ` +
+    "a copy of the whole database goes there"
+  );
+}
+
+/** The last transaction that this volume wrote, or tried to. */
+function newestTxid(state: ReplicationState): Txid {
+  return knownPositions(state)[0]?.txid ?? NO_TXID;
+}
+
+/** The newest first. */
+function knownPositions({ pending, acked }: ReplicationState): readonly ReplicatedPosition[] {
+  return [pending, acked].filter((position) => position !== undefined);
 }
 
 /**
@@ -74,12 +167,12 @@ function isLitestreams(litestream: Facts["litestream"], { files, v03, lastTxid }
   return litestream.generation !== undefined && listGenerations(v03)[0]?.generation === litestream.generation;
 }
 
-function keep(why: string): CopyDecision {
-  return { kind: "keep", why, position: undefined };
+function keep(why: string, warning?: string): Extract<CopyDecision, { kind: "keep" }> {
+  return { kind: "keep", why, position: undefined, warning };
 }
 
-function diverged(message: string): FlysqliteError {
-  return new FlysqliteError("E_DIVERGED", `Cannot tell which copy is right: ${message}`);
+function diverged(message: string, hint?: string): FlysqliteError {
+  return new FlysqliteError("E_DIVERGED", `Cannot tell which copy is right: ${message}`, hint ? { hint } : {});
 }
 
 function lostBoth(path: string, replicatedTo: string, configured: string | undefined): FlysqliteError {

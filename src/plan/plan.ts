@@ -2,10 +2,11 @@
 
 import { FlysqliteError, toFlysqliteError } from "../base/errors.ts";
 import type { Step } from "../base/events.ts";
-import { formatBytes } from "../base/format.ts";
+import { formatBytes, formatDuration } from "../base/format.ts";
 import type { Settings } from "../config/settings.ts";
 import { chooseFormat } from "../replica/choose.ts";
 import { hasHistory, type ReplicaContent } from "../replica/inspect.ts";
+import { describeHolder, LEASE_TIMES, nextEpoch, type Standing, standingOf } from "../replica/lease/rules.ts";
 import { planRestore } from "../replica/ltx/plan.ts";
 import { planV03 } from "../replica/v03/plan.ts";
 import { type CopyDecision, decideCopy } from "./copy.ts";
@@ -40,7 +41,7 @@ export function makePlan(facts: Facts, settings: Settings): Plan | readonly Flys
     }
   };
   const replicaHasHistory = facts.replica !== undefined && hasHistory(facts.replica);
-  const found = decide(() => decideCopy(facts));
+  const found = decide(() => decideCopy(facts, settings.onStaleVolume.value));
   const placement = decide(() => decidePlacement({ ...facts, replicaHasHistory }));
   // A file that is moved to the volume is an existing database too: nothing is created then.
   const moved = placement?.kind === "link" && placement.before === "move the file to the volume";
@@ -56,6 +57,7 @@ export function makePlan(facts: Facts, settings: Settings): Plan | readonly Flys
   const seed = copy.kind === "create" ? seedCommand : undefined;
   const lines: PlanLine[] = [
     { step: "volume", action: `use ${facts.volume.path}`, reason: facts.volume.source },
+    ...leaseLines(facts, settings),
     linkLine(placement, facts),
     restoreLine(copy, facts),
     migrateLine(copy, facts),
@@ -108,6 +110,36 @@ function linkLine(placement: Placement, { url, database }: Facts): PlanLine {
   return { step: "link", action: `${first}link ${placement.from} to ${placement.to}`, reason: `${url.source} says so` };
 }
 
+/** Where there is a replica: who may write to it, as things stand. */
+function leaseLines({ replica, lease }: Facts, { fence }: Settings): readonly PlanLine[] {
+  const line = (action: string, reason: string): readonly PlanLine[] => [{ step: "lease", action, reason }];
+  if (replica === undefined) return [];
+  if (lease === undefined) {
+    return fence.value === "off"
+      ? line("nothing: whether another machine writes there is not asked", fence.source)
+      : [];
+  }
+  const standing = standingOf(lease);
+  const take = `take the replica's, epoch ${nextEpoch(lease)}`;
+  switch (standing.kind) {
+    case "absent":
+      return line(`${take}, if the store keeps to conditions`, "nobody has had it yet");
+    case "released":
+      return line(take, `machine "${standing.content.machine}" released it`);
+    case "own":
+      return line(take, "this volume has it, from a run that did not release it");
+    case "held":
+      return line(
+        `wait for the replica's for up to ${formatDuration(LEASE_TIMES.waitMs)}, then take it`,
+        holder(standing),
+      );
+  }
+}
+
+function holder({ content }: Extract<Standing, { kind: "held" }>): string {
+  return `${describeHolder(content)}, has it`;
+}
+
 function restoreLine(copy: CopyDecision, { replica, database }: Facts): PlanLine {
   if (copy.kind !== "restore") {
     const size = database.state === "present" ? `, ${formatBytes(database.sizeBytes)}` : "";
@@ -115,9 +147,10 @@ function restoreLine(copy: CopyDecision, { replica, database }: Facts): PlanLine
   }
   const { files = [], v03 } = replica ?? {};
   const count = files.length + (v03?.snapshots.length ?? 0) + (v03?.segments.length ?? 0);
+  const first = copy.stale === true ? `move ${database.path} aside, then ` : "";
   return {
     step: "restore",
-    action: `restore ${database.path} from ${replica?.address}`,
+    action: `${first}restore ${database.path} from ${replica?.address}`,
     reason: `${copy.why}, the replica has ${count} objects`,
   };
 }

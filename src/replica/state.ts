@@ -32,6 +32,13 @@ export type ReplicationState = {
   readonly pending: ReplicatedPosition | undefined;
 };
 
+/** No file and no log is there: only a copy of the whole database continues from it. */
+export const NO_PLACE: Position = { kind: "file", sizeBytes: 0, modifiedMs: 0 };
+
+export function isNoPlace(position: Position): boolean {
+  return position.kind === "file" && position.sizeBytes === 0;
+}
+
 const FILE_NAME = "replication.json";
 const CAPTURED_FILE_NAME = "captured.json";
 const FORMAT_VERSION = 1;
@@ -66,6 +73,13 @@ export async function readPositions(directory: string): Promise<readonly Replica
   return [captured, state?.pending, state?.acked]
     .filter((position) => position !== undefined)
     .sort((a, b) => (a.txid < b.txid ? 1 : a.txid > b.txid ? -1 : 0));
+}
+
+/** Notes at a clean end that the replica holds `txid`, so that the next start need not ask whose its newest file is. */
+export async function settleState(directory: string, txid: Txid): Promise<void> {
+  const state = await readState(directory);
+  if (state?.pending?.txid !== txid) return;
+  await writeState(directory, { ...state, acked: state.pending, pending: undefined });
 }
 
 /** The state as text: a line of JSON, and one with its checksum, as a wrong digit could pass for another position. */

@@ -16,30 +16,23 @@ import {
 } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { describe, FlysqliteError, systemCode, toFlysqliteError } from "../base/errors.ts";
-import { debug, warn } from "../base/events.ts";
-import { formatDuration } from "../base/format.ts";
+import { debug } from "../base/events.ts";
 import type { Settings } from "../config/settings.ts";
 import type { AppUrl, DatabaseFile, Entry, Facts } from "../plan/facts.ts";
 import { resolveDatabaseUrl } from "../prisma/database-url.ts";
 import type { Manifest } from "../prisma/manifest.ts";
-import { inspectReplica } from "../replica/inspect.ts";
 import { readState } from "../replica/state.ts";
 import { DATABASE_HEADER_SIZE, decodeDatabaseHeader } from "../sqlite/header.ts";
 import type { AppBundle } from "./app-bundle.ts";
 import { findCommand } from "./command.ts";
 import type { StepContext } from "./context.ts";
 import { readLitestreamState } from "./litestream-state.ts";
+import { observeNewest, observeReplica } from "./observe-replica.ts";
 import { findPending } from "./pending.ts";
 import { SIDE_FILE_SUFFIXES, stateDirectory, unbornMark } from "./places.ts";
 
 /** Where Fly and most others mount the volume. */
 const DEFAULT_VOLUME = "/data";
-
-/** Time that looking at the replica may take, in milliseconds. A listing of 1000 keys takes about 0.1 s. */
-const REPLICA_LIMIT_MS = 60_000;
-
-/** After this time in milliseconds it is told what is waited for. */
-const TELL_AFTER_MS = 10_000;
 
 /** The facts; or, where some could not be had, all the reasons. */
 export async function observe(bundle: AppBundle, context: StepContext): Promise<Facts | readonly FlysqliteError[]> {
@@ -67,7 +60,8 @@ export async function observe(bundle: AppBundle, context: StepContext): Promise<
   const url = await attempt(() => findUrl(manifest, context));
   const volume = await attempt(() => findVolume(settings));
   const place = url && volume && (await attempt(() => findDatabase(url, volume.path)));
-  const replica = await attempt(() => observeReplica(url?.fileName, context));
+  const names = { fileName: url?.fileName, databasePath: place?.database.path };
+  const { replica, lease } = (await attempt(() => observeReplica(names, context))) ?? {};
   log(debug("config", "files and replica were looked at"));
   if (!command || !url || !volume || !place || problems.length > 0) return problems;
 
@@ -78,6 +72,7 @@ export async function observe(bundle: AppBundle, context: StepContext): Promise<
   // Where scripts may have to be applied, a damaged bundle is told now, and not half way through the start.
   if (migrations?.kind !== "up-to-date") await attempt(() => bundle.migrations());
   const state = await attempt(() => readState(stateDirectory(database.path)));
+  const newest = await attempt(() => observeNewest({ replica, state, databasePath: database.path }, context));
   const litestream = await attempt(() => readLitestreamState(database.path));
   log(debug("config", "the database was looked at"));
   if (problems.length > 0) return problems;
@@ -90,7 +85,9 @@ export async function observe(bundle: AppBundle, context: StepContext): Promise<
     entry,
     canLink: canWriteBelow(dirname(url.path)),
     replica,
+    lease,
     state,
+    newest,
     litestream,
     unborn,
     migrations,
@@ -247,35 +244,5 @@ function canWriteBelow(directory: string): boolean {
     } catch (error) {
       if (systemCode(error) !== "ENOENT" || place === dirname(place)) return false;
     }
-  }
-}
-
-/** As a fact, or E_REPLICA_UNREACHABLE: a replica that answers slowly or never must not keep a start from its end. */
-async function observeReplica(fileName: string | undefined, context: StepContext): Promise<Facts["replica"]> {
-  const { clock, log, settings, signal } = context;
-  const place = settings.replica?.value;
-  const needsName = place?.kind === "s3" && place.pathByName;
-  if (fileName === undefined && needsName) return undefined; // which database it is for has to be told first
-  const configured = await context.replica(fileName ?? "");
-  if (configured === undefined) return undefined;
-  const { store, source } = configured;
-  const limit = new AbortController();
-  const done = new AbortController();
-  const late = () =>
-    limit.abort(
-      new FlysqliteError(
-        "E_REPLICA_UNREACHABLE",
-        `Cannot list "${store.address}": no whole answer within ${formatDuration(REPLICA_LIMIT_MS)}`,
-      ),
-    );
-  const tell = () =>
-    log(warn("config", `${store.address}: no answer yet, ${formatDuration(REPLICA_LIMIT_MS)} is the longest wait`));
-  void clock.sleep(REPLICA_LIMIT_MS, { signal: done.signal }).then(late, () => {});
-  void clock.sleep(TELL_AFTER_MS, { signal: done.signal }).then(tell, () => {});
-  try {
-    const content = await inspectReplica(store, { signal: AbortSignal.any([signal, limit.signal]) });
-    return { address: store.address, source, ...content };
-  } finally {
-    done.abort();
   }
 }

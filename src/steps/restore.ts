@@ -9,11 +9,12 @@ import type { Plan } from "../plan/plan.ts";
 import { chooseFormat } from "../replica/choose.ts";
 import { claimReplica, inspectReplica, type ReplicaContent } from "../replica/inspect.ts";
 import { planRestore } from "../replica/ltx/plan.ts";
-import { type RestoredDatabase, type RestorePlan, restoreTo } from "../replica/restore-to.ts";
-import { forgetCaptured, type ReplicationState, writeState } from "../replica/state.ts";
+import { type RestorePlan, restoreTo } from "../replica/restore-to.ts";
+import type { ReplicationState } from "../replica/state.ts";
 import { planV03 } from "../replica/v03/plan.ts";
 import type { StepContext } from "./context.ts";
 import { moveAside } from "./move-aside.ts";
+import { noteRestored, stateAfter } from "./note-restored.ts";
 import { SIDE_FILE_SUFFIXES, stateDirectory, unbornMark } from "./places.ts";
 
 /** Gives what replication continues from, after a restore; undefined where nothing was restored. */
@@ -21,6 +22,7 @@ export async function restore({ copy, facts }: Plan, context: StepContext): Prom
   if (copy.kind === "keep") return undefined;
   const { database, unborn } = facts;
   await makePrivateDirectory(stateDirectory(database.path));
+  if (copy.kind === "restore" && copy.stale === true) return restoreFromReplica(database.path, facts, context);
   if (unborn && database.state === "present") await removeUnborn(database.path);
   else {
     const found = database.state === "empty" ? [database.path, ...database.orphans] : database.orphans;
@@ -34,12 +36,12 @@ export async function restore({ copy, facts }: Plan, context: StepContext): Prom
   }
   // What comes from a replica has been seeded. With the mark beside it the next start would take it for unmade.
   if (unborn) await removeDurably(unbornMark(database.path));
-  return restoreFromReplica(database.path, facts.replica, context);
+  return restoreFromReplica(database.path, facts, context);
 }
 
 async function restoreFromReplica(
   target: string,
-  replica: Plan["facts"]["replica"],
+  { replica, database }: Plan["facts"],
   { random, clock, log, signal, sqlite, ...context }: StepContext,
 ): Promise<ReplicationState> {
   const configured = await context.replica(basename(target));
@@ -48,11 +50,7 @@ async function restoreFromReplica(
   const startedMs = clock.monotonic();
   const driver = await sqlite(dirname(target));
   const databaseId = replica.databaseId ?? (await claimReplica(store, { databaseId: random.uuid(), signal }));
-  const stateAfter = ({ position, pageCount, sizeBytes, modifiedMs }: RestoredDatabase): ReplicationState => {
-    const file = { kind: "file", sizeBytes, modifiedMs } as const;
-    const acked = position.format === "ltx" ? { txid: position.txid, pageCount, position: file } : undefined;
-    return { databaseId, replica: store.address, acked, pending: undefined };
-  };
+  const content = { ...replica, databaseId };
   const restored = await restoreTo({
     store,
     plan: planLatest(replica),
@@ -61,19 +59,22 @@ async function restoreFromReplica(
     clock,
     signal,
     integrity: "quick",
+    replaces: database.state === "present",
     replan: async () => planLatest(await inspectReplica(store, { signal })),
     // Before the file gets its name: a database without this would be one of unknown origin at the next start.
-    verified: async (image) => {
-      await forgetCaptured(stateDirectory(target));
-      await writeState(stateDirectory(target), stateAfter(image));
-    },
+    verified: (image) => noteRestored(target, { store, content, restored: image }, { random }),
   });
   const { fileCount, sizeBytes, notes, movedAside } = restored;
-  for (const path of movedAside) log(warn("restore", `a file of an earlier database was moved aside, to ${path}`));
+  if (database.state === "present") {
+    const kept = movedAside.join(", ");
+    log(warn("restore", `the volume's database, with whatever it has and the replica lacks, is kept as ${kept}`));
+  } else {
+    for (const path of movedAside) log(warn("restore", `a file of an earlier database was moved aside, to ${path}`));
+  }
   for (const note of notes) log(info("restore", note));
   const took = formatDuration(clock.monotonic() - startedMs);
   log(info("restore", `${store.address}: ${fileCount} files, ${formatBytes(sizeBytes)} in ${took}, verified`));
-  return stateAfter(restored);
+  return stateAfter({ store, content, restored }, { random });
 }
 
 /** The newest state that the replica holds, in whichever of Litestream's formats that is. */

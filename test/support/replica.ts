@@ -5,6 +5,7 @@ import { decideCopy } from "../../src/plan/copy.ts";
 import { inspectReplica } from "../../src/replica/inspect.ts";
 import type { LtxFileInfo } from "../../src/replica/ltx/names.ts";
 import { planRestore } from "../../src/replica/ltx/plan.ts";
+import { readNewest } from "../../src/replica/newest.ts";
 import type { Start } from "../../src/replica/replicator.ts";
 import { type RestoredDatabase, type RestoreToOptions, restoreTo } from "../../src/replica/restore-to.ts";
 import { readPositions, readState } from "../../src/replica/state.ts";
@@ -58,6 +59,7 @@ export async function decideStart(
     database: { path, state: existsSync(path) ? "present" : "absent" },
     replica: { ...content, address: store.address, source: "the test" },
     state,
+    newest: state && (await readNewest(store, { content, state, stateDirectory, signal: never })),
     litestream: undefined,
     unborn: false,
   });

@@ -40,6 +40,8 @@ describe("readSettings", () => {
       stopTimeoutMs: { value: 4500, source: "default" },
       seedTimeoutMs: { value: 600_000, source: "default" },
       seed: undefined,
+      fence: { value: "auto", source: "default" },
+      onStaleVolume: { value: "refuse", source: "default" },
       log: { value: "text", source: "default" },
       command: ["node", "server.js"],
       notes: [],
@@ -55,6 +57,8 @@ describe("readSettings", () => {
       "stop-timeout": "9s",
       seed: "node seed.js",
       "seed-timeout": "1m",
+      fence: "required",
+      "on-stale-volume": "restore",
       log: "json",
     };
     const expected = (source: (name: string) => string) => ({
@@ -65,6 +69,8 @@ describe("readSettings", () => {
       stopTimeoutMs: { value: 9000, source: source("stop-timeout") },
       seedTimeoutMs: { value: 60_000, source: source("seed-timeout") },
       seed: { value: "node seed.js", source: source("seed") },
+      fence: { value: "required", source: source("fence") },
+      onStaleVolume: { value: "restore", source: source("on-stale-volume") },
       log: { value: "json", source: source("log") },
     });
     const variable = (name: string) => `FLYSQLITE_${name.toUpperCase().replaceAll("-", "_")}`;
@@ -89,7 +95,7 @@ describe("readSettings", () => {
 
   it("tells every problem at once, each with its source", async () => {
     const found = await problems({
-      flags: { volume: " ", "stop-timeout": "soon", log: "xml" },
+      flags: { volume: " ", "stop-timeout": "soon", fence: "on", "on-stale-volume": "keep", log: "xml" },
       environment: {
         FLYSQLITE_SEED: "",
         FLYSQLITE_SYNC_INTERVAL: "0s",
@@ -104,6 +110,8 @@ describe("readSettings", () => {
       'FLYSQLITE_SYNC_INTERVAL: "0s" is not between 1ms and 596h',
       '--stop-timeout: "soon" is no duration such as 500ms, 10s or 1h30m',
       "FLYSQLITE_SEED: it is empty",
+      '--fence: "on" is none of auto, required, off',
+      '--on-stale-volume: "keep" is none of refuse, restore',
       '--log: "xml" is none of text, json, quiet, debug',
     ]);
   });

@@ -6,7 +6,9 @@ import { parseGeneration } from "../../../src/replica/v03/names.ts";
 import {
   DATABASE,
   emptyReplica,
+  lease,
   litestreamReplicaUpTo,
+  newestFile,
   position,
   REPLICA,
   remembers,
@@ -117,14 +119,16 @@ describe("decideCopy, where the volume has a database", () => {
   });
 
   it.each([
-    ["nothing", undefined],
-    ["a replica that is gone", remembers({ acked: 7n })],
-    ["the replica of another database", remembers({ acked: 7n, databaseId: "other" })],
-  ])("keeps it and copies it whole where the replica is empty and the volume remembers %s", (_, state) => {
+    ["nothing", undefined, undefined],
+    ["another replica", { ...remembers({ acked: 7n }), replica: "s3://elsewhere/app" }, undefined],
+    ["this very replica", remembers({ acked: 7n }), `"${REPLICA}" held this database up to transaction`],
+    ["a first upload to it", remembers({ pending: 1n }), "0000000000000001 and is empty now"],
+  ])("keeps it and copies it whole where the replica is empty and it remembers %s", (_, state, warning) => {
     expect(decideCopy({ ...present, replica: emptyReplica, state })).toEqual({
       kind: "keep",
       why: "it is on the volume, and the replica is empty",
       position: undefined,
+      warning: warning === undefined ? undefined : expect.stringContaining(warning),
     });
   });
 
@@ -135,7 +139,8 @@ describe("decideCopy, where the volume has a database", () => {
 
   it("continues at the pending position where its upload had succeeded", () => {
     const state = remembers({ acked: 7n, pending: 8n });
-    expect(decideCopy({ ...present, replica: replicaUpTo(8n), state })).toMatchObject({ position: position(8n) });
+    const facts = { ...present, replica: replicaUpTo(8n), state, newest: newestFile(8n) };
+    expect(decideCopy(facts)).toMatchObject({ position: position(8n) });
   });
 
   it("continues at the acknowledged position where the pending upload had failed", () => {
@@ -144,14 +149,39 @@ describe("decideCopy, where the volume has a database", () => {
   });
 
   it("continues at a first upload that was not acknowledged", () => {
-    const state = remembers({ pending: 1n });
-    expect(decideCopy({ ...present, replica: replicaUpTo(1n), state })).toMatchObject({ position: position(1n) });
+    const facts = { ...present, replica: replicaUpTo(1n), state: remembers({ pending: 1n }), newest: newestFile(1n) };
+    expect(decideCopy(facts)).toMatchObject({ position: position(1n) });
+  });
+
+  it.each([
+    ["another machine wrote what it was about to write", newestFile(8n, { commit: 11 }), "which another machine wrote"],
+    ["it can't be told who wrote that", undefined, "which can't be told to be its own"],
+  ])("refuses where %s", (_, newest, text) => {
+    const state = remembers({ acked: 7n, pending: 8n });
+    const decide = () => decideCopy({ ...present, replica: replicaUpTo(8n), state, newest });
+    expect(decide).toThrow(refusal("E_DIVERGED", text));
+    expect(decide).toThrow(refusal("E_DIVERGED", "ends at 0000000000000008"));
+  });
+
+  it("trusts what was acknowledged without a look at it: nobody can replace it", () => {
+    const facts = { ...present, replica: replicaUpTo(7n), state: remembers({ acked: 7n }), newest: newestFile(9n) };
+    expect(decideCopy(facts)).toMatchObject({ position: position(7n) });
   });
 
   it("keeps it and copies it whole where the replica has lost its newest files", () => {
     const state = remembers({ acked: 7n, pending: 8n });
-    const decision = decideCopy({ ...present, replica: replicaUpTo(5n), state });
-    expect(decision).toMatchObject({ kind: "keep", position: undefined });
+    const facts = { ...present, replica: replicaUpTo(5n), state };
+    const warning = expect.stringContaining("up to transaction 0000000000000007 and ends at 0000000000000005");
+    expect(decideCopy(facts)).toMatchObject({ kind: "keep", position: undefined, warning });
+    expect(decideCopy({ ...facts, lease: lease({ by: "mine" }) })).toMatchObject({ kind: "keep", warning });
+    const elsewhere = { ...state, replica: "s3://elsewhere/app" };
+    expect(decideCopy({ ...facts, state: elsewhere })).toMatchObject({ kind: "keep", warning: undefined });
+  });
+
+  it("refuses a replica that ends earlier, and that another machine has written to since", () => {
+    const facts = { ...present, replica: replicaUpTo(5n), state: remembers({ acked: 7n }) };
+    const decide = () => decideCopy({ ...facts, lease: lease({ by: "another" }) });
+    expect(decide).toThrow(refusal("E_DIVERGED", 'ends at 0000000000000005 now: machine "m2" (epoch 5) wrote since'));
   });
 
   it.each([
@@ -162,6 +192,17 @@ describe("decideCopy, where the volume has a database", () => {
     const decide = () => decideCopy({ ...present, replica: replicaUpTo(last), state });
     expect(decide).toThrow(refusal("E_DIVERGED", `up to transaction ${known}`));
     expect(decide).toThrow(refusal("E_DIVERGED", `goes on to 000000000000000${last}`));
+    expect(decide).toThrow(expect.objectContaining({ hint: expect.stringContaining("--on-stale-volume=restore") }));
+  });
+
+  it.each([
+    ["another machine had the lease since", lease({ by: "another" }), ': machine "m2" (epoch 5) wrote since'],
+    ["that machine released it", lease({ by: "another", state: "released" }), ': machine "m2" (epoch 5) wrote since'],
+    ["it had the lease itself last", lease({ by: "mine" }), ": the volume is older than its replica, or"],
+    ["it never had the lease", lease({ by: "another", remembered: false }), ": the volume is older"],
+  ])("says of a replica that goes on what is known of who wrote it, where %s", (_, held, text) => {
+    const facts = { ...present, replica: replicaUpTo(8n), state: remembers({ acked: 7n }), lease: held };
+    expect(() => decideCopy(facts)).toThrow(refusal("E_DIVERGED", text));
   });
 
   it("refuses a volume that remembers nothing of a replica with a history", () => {
@@ -212,9 +253,58 @@ describe("decideCopy, where Litestream replicated the volume's database before",
     );
   });
 
+  it("keeps it where Litestream went on on this volume after flysqlite", () => {
+    const facts = { ...present, replica: replicaUpTo(9n), state: remembers({ acked: 7n }), litestream: ltxState(9n) };
+    const why = "it is on the volume, and Litestream replicated it since";
+    expect(decideCopy(facts)).toMatchObject({ kind: "keep", why, position: undefined });
+    const behind = { ...facts, litestream: ltxState(8n) };
+    expect(() => decideCopy(behind)).toThrow(refusal("E_DIVERGED", "goes on to 0000000000000009"));
+  });
+
   it("goes by flysqlite's own state where there is one", () => {
     const facts = { ...present, replica: replicaUpTo(7n), litestream: ltxState(3n), state: remembers({ acked: 7n }) };
     expect(decideCopy(facts)).toMatchObject({ kind: "keep", position: position(7n) });
+  });
+});
+
+describe("decideCopy, told to restore over a stale volume", () => {
+  const onStale = (facts: CopyFacts) => decideCopy(facts, "restore");
+
+  it.each([
+    ["goes on beyond it", { replica: replicaUpTo(9n), state: remembers({ acked: 7n }) }, "goes on to"],
+    [
+      "ends at another machine's transaction",
+      {
+        replica: replicaUpTo(8n),
+        state: remembers({ acked: 7n, pending: 8n }),
+        newest: newestFile(8n, { commit: 11 }),
+      },
+      "which another machine wrote",
+    ],
+    [
+      "was written anew by another machine",
+      { replica: replicaUpTo(5n), state: remembers({ acked: 7n }), lease: lease({ by: "another" }) },
+      "ends at 0000000000000005 now",
+    ],
+  ])("restores where the replica %s, with the volume's database moved aside", (_, facts, text) => {
+    const why = expect.stringContaining(text);
+    expect(onStale({ ...present, ...facts })).toEqual({ kind: "restore", why, stale: true });
+  });
+
+  it.each([
+    ["holds another database's history", { replica: replicaUpTo(9n, "other"), state: remembers({ acked: 7n }) }],
+    ["is nothing that it knows of", { replica: replicaUpTo(9n) }],
+    ["is in a format that it did not write", { replica: v03Replica(GENERATION), state: remembers({ acked: 7n }) }],
+  ])("refuses all the same where the replica %s: that is no older state of it", (_, facts) => {
+    expect(() => onStale({ ...present, ...facts })).toThrow(refusal("E_DIVERGED", "history of another database"));
+  });
+
+  it("restores over nothing that is not stale", () => {
+    expect(onStale({ ...present, replica: replicaUpTo(7n), state: remembers({ acked: 7n }) }).kind).toBe("keep");
+    expect(onStale({ ...present, replica: emptyReplica, state: remembers({ acked: 7n }) }).kind).toBe("keep");
+    expect(onStale({ ...absent, replica: replicaUpTo(7n) })).not.toHaveProperty("stale");
+    const unborn = { ...present, unborn: true, replica: replicaUpTo(7n) };
+    expect(() => onStale(unborn)).toThrow(refusal("E_DIVERGED", "was never finished"));
   });
 });
 
@@ -254,23 +344,48 @@ describe("decideCopy, in every combination of facts", () => {
     ...[litestreamReplicaUpTo(7n), v03Replica(GENERATION), v03Replica(OTHER_GENERATION)],
   ];
   const litestreams = [undefined, ltxState(7n), v03State(GENERATION)];
+  const lookedAt = [
+    {},
+    { newest: newestFile(8n) },
+    { newest: newestFile(8n, { commit: 11 }), lease: lease({ by: "another" }) },
+    { lease: lease({ by: "mine" }) },
+  ];
   const combinations = (["absent", "empty", "present"] as const).flatMap((file) =>
     states.flatMap((state) =>
       replicas.flatMap((replica) =>
         litestreams.flatMap((litestream) =>
-          [true, false].map(
-            (unborn): CopyFacts => ({ database: { path: DATABASE, state: file }, state, litestream, replica, unborn }),
+          [true, false].flatMap((unborn) =>
+            lookedAt.map(
+              (more): CopyFacts => ({
+                ...{ database: { path: DATABASE, state: file }, state, litestream, replica, unborn },
+                ...more,
+              }),
+            ),
           ),
         ),
       ),
     ),
   );
 
-  const decisions = combinations.map((facts) => {
+  const decide = (facts: CopyFacts, onStaleVolume: "refuse" | "restore") => {
     try {
-      return { facts, kind: decideCopy(facts).kind };
+      return decideCopy(facts, onStaleVolume);
     } catch {
-      return { facts, kind: "refused" as const };
+      return { kind: "refused" } as const;
+    }
+  };
+  const decisions = combinations.map((facts) => ({ facts, kind: decide(facts, "refuse").kind }));
+
+  it("restores over a database only where it was told to, and only in place of a refusal", () => {
+    for (const { facts, kind } of decisions) {
+      const told = decide(facts, "restore");
+      if (told.kind !== kind) {
+        expect([kind, told], JSON.stringify(facts, replacer)).toMatchObject([
+          "refused",
+          { kind: "restore", stale: true },
+        ]);
+      }
+      if (told.kind === "restore" && facts.database.state === "present") expect(told.stale).toBe(true);
     }
   });
 

@@ -3,9 +3,17 @@
 import { DEFAULT_LEVELS } from "../../../src/base/level-settings.ts";
 import type { Settings } from "../../../src/config/settings.ts";
 import type { Facts } from "../../../src/plan/facts.ts";
+import type { LeaseContent } from "../../../src/replica/lease/content.ts";
+import type { LeaseFacts } from "../../../src/replica/lease/rules.ts";
+import type { LtxHeader } from "../../../src/replica/ltx/header.ts";
 import { toTxid } from "../../../src/replica/ltx/txid.ts";
+import type { NewestFile } from "../../../src/replica/newest.ts";
 import type { ReplicatedPosition, ReplicationState } from "../../../src/replica/state.ts";
 import { listV03 } from "../../../src/replica/v03/names.ts";
+import type { PageSize } from "../../../src/sqlite/page.ts";
+
+const PAGE_SIZE = 4096 as PageSize;
+const OTHER_TAKING = "00000000-0000-4000-8000-00000000000b";
 
 export const DATABASE = "/data/app.db";
 export const REPLICA = "file:///backup/app";
@@ -30,7 +38,9 @@ export const firstStart: Facts = {
   entry: { kind: "nothing" },
   canLink: true,
   replica: undefined,
+  lease: undefined,
   state: undefined,
+  newest: undefined,
   litestream: undefined,
   unborn: false,
   migrations: undefined,
@@ -55,6 +65,8 @@ export const settings: Settings = {
   stopTimeoutMs: { value: 4500, source: "default" },
   seedTimeoutMs: { value: 600_000, source: "default" },
   seed: undefined,
+  fence: { value: "auto", source: "default" },
+  onStaleVolume: { value: "refuse", source: "default" },
   log: { value: "text", source: "default" },
   command: [],
   notes: [],
@@ -78,6 +90,34 @@ export function replicaUpTo(last: bigint, databaseId = "mine"): NonNullable<Fact
 
 export function position(txid: bigint): ReplicatedPosition {
   return { txid: toTxid(txid), pageCount: 10, position: { kind: "file", sizeBytes: 40_960, modifiedMs: 0 } };
+}
+
+/** The replica's newest file, as this volume writes it for `txid`; `changed` is what somebody else's has otherwise. */
+export function newestFile(txid: bigint, changed: Partial<LtxHeader> = {}): NewestFile {
+  const [min, max] = [toTxid(txid), toTxid(txid)];
+  const wal = { offsetBytes: 32, sizeBytes: 0, salts: [0, 0] } as const;
+  const header: LtxHeader = { pageSize: PAGE_SIZE, commit: 10, min, max, timestampMs: 1000, wal };
+  return { header: { ...header, ...changed }, own: undefined };
+}
+
+/** A lease as a machine left it; "mine" is this volume's, as it remembers it. */
+export function lease(
+  held: Partial<LeaseContent> & { readonly by: "mine" | "another"; readonly remembered?: boolean },
+): LeaseFacts {
+  const { by, remembered = true, ...changed } = held;
+  const mine: LeaseContent = {
+    epoch: 4,
+    owner: "00000000-0000-4000-8000-000000000001",
+    taking: "00000000-0000-4000-8000-00000000000a",
+    renewal: 7,
+    state: "held",
+    ttlMs: 45_000,
+    sinceMs: Date.UTC(2026, 10, 24, 9, 30),
+    machine: "m1",
+  };
+  const others = { epoch: 5, owner: "00000000-0000-4000-8000-000000000002", taking: OTHER_TAKING, machine: "m2" };
+  const content = { ...mine, ...(by === "another" ? others : {}), ...changed };
+  return { seen: { content, version: "v" }, memory: remembered ? mine : undefined, owner: mine.owner };
 }
 
 /** A replica that Litestream wrote: it names no database. */

@@ -10,6 +10,7 @@ import {
   emptyReplica,
   firstStart,
   laterStart,
+  lease,
   REPLICA,
   remembers,
   replicaUpTo,
@@ -72,6 +73,48 @@ describe("makePlan", () => {
       "/usr/bin/node server.js, because the command line",
     ]);
     expect(plan.seed).toBeUndefined();
+  });
+
+  it.each([
+    [
+      "nobody has had it yet",
+      { seen: undefined, memory: undefined, owner: undefined },
+      "take the replica's, epoch 1, if",
+    ],
+    ["m2 released it", lease({ by: "another", state: "released" }), 'epoch 6, because machine "m2" released it'],
+    ["this volume has it", lease({ by: "mine" }), "epoch 5, because this volume has it"],
+    [
+      "m2 has it",
+      lease({ by: "another" }),
+      'wait for the replica\'s for up to 1 min 0 s, then take it, because machine "m2", since 2026-11-24T09:30:00Z, ' +
+        "epoch 5, has it",
+    ],
+  ])("says of the replica's lease what it will do where %s", (_, held, text) => {
+    const plan = planned({ ...firstStart, replica: replicaUpTo(7n), lease: held });
+    expect(line(plan, "lease")).toContain(text);
+    expect(plan.lines.map(({ step }) => step).slice(0, 3)).toEqual(["volume", "lease", "link"]);
+  });
+
+  it("says that nobody asks for a lease where that was wanted", () => {
+    const off = { ...settings, fence: { value: "off", source: "--fence" } } as const;
+    expect(line(planned({ ...firstStart, replica: emptyReplica }, off), "lease")).toBe(
+      "nothing: whether another machine writes there is not asked, because --fence",
+    );
+    expect(line(planned(firstStart, off), "lease")).toBeUndefined();
+  });
+
+  it("moves a stale database aside where it was told to, and says why", () => {
+    const facts = { ...laterStart, replica: replicaUpTo(9n), state: remembers({ acked: 7n }) };
+    expect(refused(facts)).toEqual([expect.objectContaining({ code: "E_DIVERGED" })]);
+    const told = { ...settings, onStaleVolume: { value: "restore", source: "--on-stale-volume" } } as const;
+    const plan = planned(facts, told);
+    expect(line(plan, "restore")).toMatch(
+      new RegExp(
+        `^move ${DATABASE} aside, then restore ${DATABASE} from .*, because --on-stale-volume: .* goes on to `,
+      ),
+    );
+    expect(line(plan, "migrate")).toBe("apply what the restored database lacks, because 2 in the executable");
+    expect(plan).toMatchObject({ copy: { kind: "restore", stale: true }, seed: undefined });
   });
 
   it("restores, migrates what is lacking, and does not seed", () => {

@@ -4,11 +4,15 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { systemClock, systemRandom } from "../../../src/base/system.ts";
 import { type CopyFacts, decideCopy } from "../../../src/plan/copy.ts";
 import type { Facts } from "../../../src/plan/facts.ts";
-import { inspectReplica } from "../../../src/replica/inspect.ts";
-import { readState } from "../../../src/replica/state.ts";
+import { claimReplica, inspectReplica } from "../../../src/replica/inspect.ts";
+import { planRestore } from "../../../src/replica/ltx/plan.ts";
+import { toTxid } from "../../../src/replica/ltx/txid.ts";
+import { restoreTo } from "../../../src/replica/restore-to.ts";
+import { NO_PLACE, readState, writeState } from "../../../src/replica/state.ts";
 import { loadDriver } from "../../../src/sqlite/load-driver.ts";
 import type { StepContext } from "../../../src/steps/context.ts";
 import { lockDatabase } from "../../../src/steps/lock.ts";
+import { noteRestored } from "../../../src/steps/note-restored.ts";
 import { stateDirectory, unbornMark } from "../../../src/steps/places.ts";
 import { restore } from "../../../src/steps/restore.ts";
 import { openFileStore } from "../../../src/storage/file.ts";
@@ -59,13 +63,20 @@ function world() {
       unborn: existsSync(unbornMark(database)),
     };
   };
-  const start = async ({ withReplica = true } = {}) => {
+  const start = async ({
+    withReplica = true,
+    onStale = "refuse",
+  }: {
+    readonly withReplica?: boolean;
+    readonly onStale?: "refuse" | "restore";
+  } = {}) => {
     const facts = await look(withReplica);
-    const copy = decideCopy(facts satisfies CopyFacts);
+    const copy = decideCopy(facts satisfies CopyFacts, onStale);
     const restored = await restore({ facts, copy, placement: { kind: "direct" }, seed: undefined, lines: [] }, context);
     return { copy, restored };
   };
-  return { database, start };
+  const level = join(replica, "ltx/0");
+  return { database, start, store, newest: join(level, readdirSync(level).sort().at(-1) ?? "") };
 }
 
 describe("restore", () => {
@@ -107,6 +118,106 @@ describe("restore", () => {
     expect((await start({ withReplica: false })).copy.kind).toBe("create");
     expect(readdirSync(dirname(database))).toEqual([".app.db-flysqlite"]);
     expect(existsSync(unbornMark(database))).toBe(true);
+  });
+});
+
+describe("restore over a stale volume", () => {
+  /** The volume has an older state than the replica, of which it knows the transaction. */
+  async function stale() {
+    const { database, start, newest } = world();
+    const { restored } = await start();
+    if (restored?.acked === undefined) throw new Error("nothing was restored");
+    const before = toTxid(restored.acked.txid - 1n);
+    const state = { ...restored, acked: { ...restored.acked, txid: before } };
+    await writeState(stateDirectory(database), state);
+    writeFileSync(database, Buffer.concat([readFileSync(database), Buffer.from("what only this volume has")]));
+    writeFileSync(`${database}-wal`, "its log");
+    return { database, start, newest, state };
+  }
+
+  const names = (database: string) => readdirSync(dirname(database)).filter((name) => !name.startsWith("."));
+
+  it("keeps all that the volume had, the log under its database's new name", async () => {
+    const { database, start } = await stale();
+    const before = readFileSync(database);
+    const { copy, restored } = await start({ onStale: "restore" });
+    expect(copy).toMatchObject({ kind: "restore", stale: true });
+    const [, aside = "", log] = names(database);
+    expect(names(database)).toEqual(["app.db", expect.stringMatching(/^app\.db\.stale-\d{8}T\d{6}Z$/), `${aside}-wal`]);
+    expect(readFileSync(join(dirname(database), aside))).toEqual(before);
+    expect(readFileSync(join(dirname(database), log ?? ""), "utf8")).toBe("its log");
+    expect((await start()).copy).toMatchObject({ kind: "keep", position: restored?.acked });
+  });
+
+  it("moves aside what was to be uploaded of it, which belongs to the other line", async () => {
+    const { database, start } = await stale();
+    mkdirSync(join(stateDirectory(database), "ltx/0"), { recursive: true });
+    writeFileSync(join(stateDirectory(database), "ltx/0/staged"), "");
+    await start({ onStale: "restore" });
+    const kept = readdirSync(stateDirectory(database));
+    expect(kept).toContainEqual(expect.stringMatching(/^ltx\.orphan-/));
+    expect(kept).not.toContain("ltx");
+  });
+
+  it("changes nothing where the replica can't be restored", async () => {
+    const { database, start, newest, state } = await stale();
+    writeFileSync(newest, Buffer.concat([readFileSync(newest).subarray(0, 200), Buffer.alloc(50, 7)]));
+    const before = readFileSync(database);
+    await expect(start({ onStale: "restore" })).rejects.toMatchObject({ code: "E_REPLICA_CORRUPT" });
+    expect(names(database)).toEqual(["app.db", "app.db-wal"]);
+    expect(readFileSync(database)).toEqual(before);
+    expect(await readState(stateDirectory(database))).toEqual(state);
+  });
+});
+
+describe("a database that was restored by hand", () => {
+  async function byHand(databaseId: string | undefined, txid: bigint | undefined) {
+    const { database, start, store } = world();
+    if (databaseId !== undefined) await claimReplica(store, { databaseId, signal });
+    const content = await inspectReplica(store, { signal });
+    const target = txid === undefined ? ({ kind: "latest" } as const) : ({ kind: "txid", txid: toTxid(txid) } as const);
+    const context = { clock: systemClock, random: systemRandom, log: () => {} };
+    await restoreTo({
+      store,
+      plan: { format: "ltx", files: planRestore(content.files, target) },
+      target: database,
+      driver: await driver,
+      clock: systemClock,
+      signal,
+      integrity: "quick",
+      verified: (restored) => noteRestored(database, { store, content, restored }, context),
+    });
+    return { database, start, store, lastTxid: content.lastTxid };
+  }
+
+  it("is gone on from where it is the newest state, as after a start's own restore", async () => {
+    const { start, lastTxid } = await byHand("mine", undefined);
+    expect((await start()).copy).toMatchObject({
+      kind: "keep",
+      position: { txid: lastTxid, position: { kind: "file" } },
+    });
+  });
+
+  it.each([
+    ["an older state", "mine", 5n],
+    ["an older state of a replica that Litestream wrote", undefined, 5n],
+    ["the newest state of a replica that Litestream wrote", undefined, undefined],
+  ])("is gone on from with a copy of the whole database where it is %s", async (_, databaseId, txid) => {
+    const { start, lastTxid } = await byHand(databaseId, txid);
+    expect((await start()).copy).toMatchObject({ kind: "keep", position: { txid: lastTxid, position: NO_PLACE } });
+  });
+
+  it("is stale where the replica went on since", async () => {
+    const { database, start } = await byHand("mine", 5n);
+    const state = await readState(stateDirectory(database));
+    if (state?.acked === undefined) throw new Error("nothing is known");
+    await writeState(stateDirectory(database), { ...state, acked: { ...state.acked, txid: toTxid(6n) } });
+    await expect(start()).rejects.toMatchObject({ code: "E_DIVERGED" });
+  });
+
+  it("is no unfinished one, whatever was begun there", async () => {
+    const { database } = await byHand("mine", undefined);
+    expect(existsSync(unbornMark(database))).toBe(false);
   });
 });
 

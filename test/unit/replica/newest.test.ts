@@ -1,0 +1,137 @@
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { inspectReplica } from "../../../src/replica/inspect.ts";
+import { LTX_HEADER_SIZE } from "../../../src/replica/ltx/header.ts";
+import { formatLtxName } from "../../../src/replica/ltx/names.ts";
+import { toTxid } from "../../../src/replica/ltx/txid.ts";
+import { isWrittenHere, readNewest } from "../../../src/replica/newest.ts";
+import { type ReplicationState, readState, settleState, writeState } from "../../../src/replica/state.ts";
+import type { ObjectStore } from "../../../src/storage/store.ts";
+import { installedDriver } from "../../support/driver.ts";
+import { never, type Replicated, replicated } from "./support.ts";
+
+const driver = await installedDriver();
+
+const nameOf = (txid: bigint) => formatLtxName({ min: toTxid(txid), max: toTxid(txid) });
+
+/** A replicator that died after its last upload, as far as its volume knows in the middle of it. */
+async function stopped(): Promise<Replicated> {
+  const replica = await replicated(driver);
+  for (let i = 0; i < 3; i += 1) {
+    await replica.app.commit();
+    await replica.sync();
+  }
+  return replica;
+}
+
+async function stateOf({ stateDirectory }: Replicated): Promise<ReplicationState> {
+  const state = await readState(stateDirectory);
+  if (state === undefined) throw new Error("there is no state");
+  return state;
+}
+
+async function whose(
+  { store, stateDirectory }: Pick<Replicated, "store" | "stateDirectory">,
+  state: ReplicationState,
+): Promise<"ours" | "another's" | "not looked at"> {
+  const content = await inspectReplica(store, { signal: never });
+  const newest = await readNewest(store, { content, state, stateDirectory, signal: never });
+  if (newest === undefined) return "not looked at";
+  return isWrittenHere(newest, state) ? "ours" : "another's";
+}
+
+/** Puts other bytes in the place of the newest file, as if somebody else had written it. */
+async function replaceNewest(store: ObjectStore, change: (header: DataView) => void): Promise<void> {
+  const { files, lastTxid } = await inspectReplica(store, { signal: never });
+  const file = files.find(({ level, max }) => level === 0 && max === lastTxid);
+  if (file === undefined) throw new Error("there is no file");
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of (await store.get(file.key, { signal: never })) ?? []) chunks.push(chunk);
+  const bytes = new Uint8Array(Buffer.concat(chunks));
+  change(new DataView(bytes.buffer));
+  await store.put(file.key, [bytes], { signal: never });
+}
+
+const COMMIT = 12;
+const TIMESTAMP = 32;
+const WAL_SIZE = 56;
+const SALT = 64;
+
+describe("the replica's newest file, after an upload whose answer is not known", () => {
+  it("is this volume's own where it has its part of the log", async () => {
+    await using replica = await stopped();
+    expect(await whose(replica, await stateOf(replica))).toBe("ours");
+  });
+
+  it("is this volume's own also where it was a copy of the whole database", async () => {
+    await using replica = await replicated(driver);
+    await replica.sync();
+    const state = await stateOf(replica);
+    expect(state.acked).toBeUndefined();
+    expect(await whose(replica, state)).toBe("ours");
+  });
+
+  it.each([
+    ["another log", (header: DataView) => header.setUint32(SALT, header.getUint32(SALT) ^ 1)],
+    ["another end in the log", (header: DataView) => header.setBigInt64(WAL_SIZE, header.getBigInt64(WAL_SIZE) + 1n)],
+    ["another size", (header: DataView) => header.setUint32(COMMIT, header.getUint32(COMMIT) + 1)],
+  ])("is another machine's where it has %s", async (_, change) => {
+    await using replica = await stopped();
+    await replaceNewest(replica.store, change);
+    expect(await whose(replica, await stateOf(replica))).toBe("another's");
+  });
+
+  it("is told by its time too where the volume has staged its own: a copy of the volume has the same log", async () => {
+    await using replica = await stopped();
+    const staged = join(replica.stateDirectory, "ltx/0");
+    mkdirSync(staged, { recursive: true });
+    const { lastTxid } = await inspectReplica(replica.store, { signal: never });
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of (await replica.store.get(`ltx/0/${nameOf(lastTxid)}`, { signal: never })) ?? [])
+      chunks.push(chunk);
+    writeFileSync(join(staged, nameOf(lastTxid)), Buffer.concat(chunks));
+    expect(await whose(replica, await stateOf(replica))).toBe("ours");
+    await replaceNewest(replica.store, (header) => {
+      header.setBigInt64(TIMESTAMP, header.getBigInt64(TIMESTAMP) + 1n);
+    });
+    expect(await whose(replica, await stateOf(replica))).toBe("another's");
+    writeFileSync(join(staged, nameOf(lastTxid)), Buffer.concat(chunks).subarray(0, LTX_HEADER_SIZE - 1));
+    expect(await whose(replica, await stateOf(replica))).toBe("ours"); // what is cut off proves nothing
+  });
+
+  it("is not looked at where the volume knows that it arrived, or where the replica is behind or ahead", async () => {
+    await using replica = await stopped();
+    const state = await stateOf(replica);
+    expect(await whose(replica, { ...state, acked: state.pending })).toBe("not looked at");
+    expect(await whose(replica, { ...state, pending: undefined })).toBe("not looked at");
+    expect(await whose(replica, { ...state, databaseId: "another" })).toBe("not looked at");
+    const directory = join(replica.directory, "replica/ltx/0");
+    rmSync(join(directory, readdirSync(directory).sort().at(-1) ?? ""));
+    expect(await whose(replica, state)).toBe("not looked at");
+  });
+});
+
+describe("a clean end", () => {
+  it("notes that the last upload arrived, so that the next start need not ask", async () => {
+    await using replica = await stopped();
+    const before = await stateOf(replica);
+    await settleState(replica.stateDirectory, replica.replicator.lastTxid);
+    expect(await stateOf(replica)).toEqual({ ...before, acked: before.pending, pending: undefined });
+    await replica.restart();
+    await replica.app.commit();
+    await replica.sync();
+    expect(replica.fullCopies).toHaveLength(1);
+  });
+
+  it("notes nothing of another transaction than the one that was under way", async () => {
+    await using replica = await stopped();
+    const before = await stateOf(replica);
+    await settleState(replica.stateDirectory, toTxid(99n));
+    expect(await stateOf(replica)).toEqual(before);
+    const settled = { ...before, pending: undefined };
+    await writeState(replica.stateDirectory, settled);
+    await settleState(replica.stateDirectory, replica.replicator.lastTxid);
+    expect(await stateOf(replica)).toEqual(settled);
+  });
+});
