@@ -7,8 +7,11 @@ import { debug, info, warn } from "../base/events.ts";
 import type { FromKeeper, Launch, ToKeeper } from "../base/messages.ts";
 import { appEnvironment } from "../plan/app-environment.ts";
 import { makePlan, type Plan } from "../plan/plan.ts";
+import type { Lease } from "../replica/lease/hold.ts";
+import { settleState } from "../replica/state.ts";
 import { type AppBundle, openBundle } from "../steps/app-bundle.ts";
 import type { StepContext } from "../steps/context.ts";
+import { type Leased, planUnderLease, planWhenFree, requireLeaseStillOurs } from "../steps/lease.ts";
 import { link } from "../steps/link.ts";
 import { lockDatabase } from "../steps/lock.ts";
 import { migrate } from "../steps/migrate.ts";
@@ -40,8 +43,9 @@ export async function plan(bundle: AppBundle, context: StepContext): Promise<Pla
  */
 export async function keep(
   channel: Channel,
-  { again, ...context }: StepContext & { readonly again: boolean },
+  { again, ...told }: StepContext & { readonly again: boolean },
 ): Promise<void> {
+  const context = again ? underRunningApp(told) : told;
   const { log, settings } = context;
   const finishing = new AbortController();
   let running: Replication | undefined;
@@ -52,12 +56,13 @@ export async function keep(
 
   for (const note of settings.notes) log(warn("config", note));
   const bundle = await openBundle(context);
-  using lock = await lockAndPlan(bundle, context);
-  const { planned } = lock;
+  using begun = await lockAndPlan(bundle, { ...context, again });
+  const { planned, lease } = begun;
   log(debug("keeper", "locked and planned"));
   if (!planned.facts.volume.isMountPoint) {
     log(warn("volume", `${planned.facts.volume.path} is no mount point: what is there may not outlive this container`));
   }
+  if (planned.copy.kind === "keep" && planned.copy.warning !== undefined) log(warn("replicate", planned.copy.warning));
   if (again && planned.copy.kind !== "keep") {
     throw new FlysqliteError(
       "E_VOLUME",
@@ -65,9 +70,17 @@ export async function keep(
     );
   }
 
-  running = again
-    ? await replicate(planned, { ...context, restored: undefined })
-    : await perform(planned, bundle, context);
+  // Once the lease is another's, whatever is under way is broken off.
+  const working = lease === undefined ? context : { ...context, signal: AbortSignal.any([context.signal, lease.lost]) };
+  try {
+    running = again
+      ? await replicate(planned, { ...working, lease, restored: undefined })
+      : await perform(planned, bundle, { ...working, lease });
+    await lease?.guard(working); // it may have run out meanwhile: no app on a database that is another's to write
+  } catch (error) {
+    if (!again) await lease?.release(limitedBy(RELEASE_LIMIT_MS));
+    throw error;
+  }
   await channel.send({
     kind: "ready",
     launch: describeLaunch(planned, context),
@@ -77,21 +90,43 @@ export async function keep(
   if (running === undefined) return;
 
   await running.follower.run({ until: finishing.signal });
-  await finish(running, context);
+  lease?.lost.throwIfAborted();
+  await finish(running, { ...working, planned });
+  await lease?.release(limitedBy(RELEASE_LIMIT_MS));
+}
+
+/** Time that a lease's release may take, in milliseconds: an end has a few seconds for everything. */
+const RELEASE_LIMIT_MS = 1000;
+
+/** Not the keeper's own signal: a start that was told to stop gives back what it took. */
+function limitedBy(ms: number): { readonly signal: AbortSignal } {
+  return { signal: AbortSignal.timeout(ms) };
+}
+
+/** What an app has open is not moved aside under it. */
+function underRunningApp(context: StepContext): StepContext {
+  const { settings } = context;
+  const onStaleVolume = { ...settings.onStaleVolume, value: "refuse" } as const;
+  return { ...context, settings: { ...settings, onStaleVolume } };
 }
 
 /**
- * Plans under the lock: what a predecessor that is still shipping changes until it lets go must be seen. On a
+ * Plans under the lock and the replica's lease: what a predecessor that is still shipping changes until it lets go must be seen. On a
  * volume that flysqlite has not used yet there is nothing to lock before a first plan says that a start may
  * happen; a refused start leaves no trace.
  */
-async function lockAndPlan(bundle: AppBundle, context: StepContext): Promise<Disposable & { readonly planned: Plan }> {
+async function lockAndPlan(
+  bundle: AppBundle,
+  { again, ...context }: StepContext & { readonly again: boolean },
+): Promise<Disposable & Leased> {
   const known = locateIfPossible(bundle, context);
   const isUsed = known !== undefined && existsSync(stateDirectory(known));
-  const path = isUsed ? known : (await plan(bundle, context)).facts.database.path;
+  const planAnew = () => plan(bundle, context);
+  const path = isUsed ? known : (await planWhenFree(planAnew, context)).facts.database.path;
   const lock = await lockDatabase(path, await context.sqlite(dirname(path)));
   try {
-    return { planned: await plan(bundle, context), [Symbol.dispose]: () => lock.close() };
+    if (again) await requireLeaseStillOurs(path, context);
+    return { ...(await planUnderLease(planAnew, context)), [Symbol.dispose]: () => lock.close() };
   } catch (error) {
     lock.close();
     throw error;
@@ -108,7 +143,11 @@ function locateIfPossible(bundle: AppBundle, context: StepContext): string | und
 }
 
 /** Walks the plan up to where the app may start. */
-async function perform(planned: Plan, bundle: AppBundle, context: StepContext): Promise<Replication | undefined> {
+async function perform(
+  planned: Plan,
+  bundle: AppBundle,
+  context: StepContext & { readonly lease: Lease | undefined },
+): Promise<Replication | undefined> {
   const { at, signal } = context;
   await link(planned, context);
   at("linked");
@@ -124,7 +163,10 @@ async function perform(planned: Plan, bundle: AppBundle, context: StepContext): 
 }
 
 /** Ships what the app committed up to its end. */
-async function finish({ replicator }: Replication, { log, signal }: StepContext): Promise<void> {
+async function finish(
+  { replicator }: Replication,
+  { log, signal, planned }: StepContext & { readonly planned: Plan },
+): Promise<void> {
   try {
     const files = await replicator.sync({ signal });
     log(
@@ -134,7 +176,13 @@ async function finish({ replicator }: Replication, { log, signal }: StepContext)
       ),
     );
   } catch (error) {
+    if (error instanceof FlysqliteError && error.code === "E_FENCED") throw error;
     throw new FlysqliteError("E_FINAL_SYNC", `Cannot replicate the last commits: ${describe(error)}`, { cause: error });
+  }
+  try {
+    await settleState(stateDirectory(planned.facts.database.path), replicator.lastTxid);
+  } catch (error) {
+    log(debug("stop", `the next start will ask the replica once more: ${describe(error)}`)); // such as on a full volume
   }
 }
 

@@ -9,6 +9,7 @@ import { debug, type Log, warn } from "../base/events.ts";
 import { formatBytes } from "../base/format.ts";
 import type { ObjectStore } from "../storage/store.ts";
 import type { Catalog } from "./catalog.ts";
+import type { Guard } from "./lease/hold.ts";
 import { type MergePlan, PIECE_BYTES, planMerge, reachedWith } from "./levels.ts";
 import { InputRefused, type LtxMerge, openMerge } from "./ltx/merge.ts";
 import { formatLtxName, LEVELS, type LtxFileInfo, SYNC_LEVEL } from "./ltx/names.ts";
@@ -48,9 +49,6 @@ export type Compactor = {
   /** True where the files that are not known to be damaged lead to the last transaction. */
   isRestorable(): boolean;
 };
-
-/** Awaited before each write and each deletion: throws where we no longer may. */
-export type Guard = (options: { readonly signal: AbortSignal }) => Promise<void>;
 
 /** A file of the replica is read this often before it counts as damaged or gone: a network may have been the cause. */
 const TRIES = 2;

@@ -7,7 +7,7 @@ import { AssertionError } from "node:assert/strict";
 import { type FSWatcher, watch } from "node:fs";
 import { basename, dirname } from "node:path";
 import type { Clock, Random } from "../base/context.ts";
-import { describe } from "../base/errors.ts";
+import { describe, FlysqliteError } from "../base/errors.ts";
 import { info, type Log, warn } from "../base/events.ts";
 import type { Replicator } from "./replicator.ts";
 
@@ -27,7 +27,7 @@ const LAST_BACKOFF_MS = 30_000;
 export type Follower = {
   /**
    * Ships until `until` is aborted; never throws for a store that fails. Throws where the database is no longer
-   * the file that we hold.
+   * the file that we hold, and E_FENCED where the replica is no longer ours to write to.
    */
   run(options: { readonly until: AbortSignal }): Promise<void>;
   /** Ships at once, without waiting for the interval to pass. */
@@ -122,6 +122,7 @@ export function createFollower(
         lastError = undefined;
         earliestMs = startedMs + syncIntervalMs;
       } catch (error) {
+        if (error instanceof FlysqliteError && error.code === "E_FENCED") throw error;
         if (signal.aborted) return;
         failures += 1;
         lastError = describe(error);

@@ -9,8 +9,9 @@ import { debug, type Log, warn } from "../base/events.ts";
 import type { LevelSettings } from "../base/level-settings.ts";
 import type { ObjectStore } from "../storage/store.ts";
 import type { Catalog } from "./catalog.ts";
-import type { Compactor, Guard } from "./compact.ts";
+import type { Compactor } from "./compact.ts";
 import { backoff } from "./follow.ts";
+import type { Guard } from "./lease/hold.ts";
 import { SYNC_LEVEL } from "./ltx/names.ts";
 import { NO_TXID, type Txid } from "./ltx/txid.ts";
 import { type Batch, expireHistory, expireUploads, forgettable } from "./retention.ts";
@@ -24,7 +25,7 @@ const DENIED_MS = 3_600_000;
 
 export type LevelKeeper = {
   /**
-   * Works until the signal is aborted. Survives a store that fails. Throws E_DIVERGED where another writer is proved.
+   * Works until the signal is aborted. Survives a store that fails. Throws E_DIVERGED or E_FENCED where another writer is proved.
    */
   run(options: { readonly signal: AbortSignal }): Promise<void>;
   /** What comes next, soonest first; empty where nothing is to be done. */
@@ -203,5 +204,6 @@ export function createLevelKeeper({
 
 /** What no other try makes good. */
 function isFatal(error: unknown): boolean {
-  return error instanceof AssertionError || (error instanceof FlysqliteError && error.code === "E_DIVERGED");
+  if (error instanceof FlysqliteError) return error.code === "E_DIVERGED" || error.code === "E_FENCED";
+  return error instanceof AssertionError;
 }

@@ -5,8 +5,8 @@ import { FlysqliteError } from "../base/errors.ts";
 import { debug, type Log } from "../base/events.ts";
 import { createSerial } from "../base/serial.ts";
 import type { ObjectStore } from "../storage/store.ts";
-import type { Guard } from "./compact.ts";
 import { claimReplica } from "./inspect.ts";
+import type { Guard } from "./lease/hold.ts";
 import { formatLtxName, type LtxFileInfo, SYNC_LEVEL } from "./ltx/names.ts";
 import { formatTxid, type Txid } from "./ltx/txid.ts";
 import { sameBytes } from "./same-bytes.ts";
@@ -90,6 +90,7 @@ export function createUploader({
     if (!(await store.put(key, await body(), { ifAbsent: true, modifiedMs: timestampMs, signal }))) {
       await requireSame(store, { key, body: await body(), signal });
     }
+    await guard({ signal }); // an answer that came after another machine had begun to write proves nothing
     at("uploaded");
     replicated = txid;
     uploaded({ level: SYNC_LEVEL, min: txid, max: txid, key, sizeBytes, modifiedMs: timestampMs });

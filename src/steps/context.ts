@@ -4,6 +4,7 @@ import type { Assets } from "../base/assets.ts";
 import type { At, Clock, Random } from "../base/context.ts";
 import type { Log } from "../base/events.ts";
 import type { Settings } from "../config/settings.ts";
+import type { LeaseTimes } from "../replica/lease/rules.ts";
 import type { Driver } from "../sqlite/driver.ts";
 import type { ReplicaStore } from "./replica-store.ts";
 
@@ -20,6 +21,8 @@ export type StepContext = {
   readonly program: readonly [string, ...string[]];
   /** The replica's store, opened at the first call; undefined where none is configured. */
   readonly replica: (databaseFileName: string) => Promise<ReplicaStore | undefined>;
+  /** Other times than the usual ones, for tests. */
+  readonly leaseTimes?: LeaseTimes;
   /** SQLite, loaded at the first call. `databaseDirectory` is where its addon may be put if nowhere else. */
   readonly sqlite: (databaseDirectory: string) => Promise<Driver>;
 };

@@ -7,6 +7,7 @@ import type { Plan } from "../plan/plan.ts";
 import { createCatalog } from "../replica/catalog.ts";
 import { createFollower, type Follower } from "../replica/follow.ts";
 import { createLevelKeeper } from "../replica/keep-levels.ts";
+import { type Lease, unguarded } from "../replica/lease/hold.ts";
 import { NO_TXID } from "../replica/ltx/txid.ts";
 import { createReplicator, type Replicator } from "../replica/replicator.ts";
 import { type ReplicationState, readPositions } from "../replica/state.ts";
@@ -23,7 +24,11 @@ export type Replication = { readonly replicator: Replicator; readonly follower: 
  */
 export async function replicate(
   { facts, copy }: Plan,
-  { restored, ...context }: StepContext & { readonly restored: ReplicationState | undefined },
+  {
+    restored,
+    lease,
+    ...context
+  }: StepContext & { readonly restored: ReplicationState | undefined; readonly lease: Lease | undefined },
 ): Promise<Replication | undefined> {
   const { settings, random, clock, log, at, signal, sqlite } = context;
   const { database, replica, state } = facts;
@@ -41,7 +46,7 @@ export async function replicate(
   const id = restored?.databaseId ?? databaseId(facts, random.uuid);
   const isOurs = restored !== undefined || (copy.kind === "keep" && state?.databaseId === id);
   const catalog = createCatalog(replica.files);
-  const guard = async () => {};
+  const guard = lease?.guard ?? unguarded;
   const replicator = await createReplicator({
     attached,
     start: { databaseId: id, lastTxid: replica.lastTxid, known: isOurs ? await readPositions(directory) : [] },

@@ -27,7 +27,9 @@ export type KeeperState =
   /** It died; `deaths` in a row so far. */
   | { readonly kind: "down"; readonly deaths: number }
   /** It was started again, and has yet to say ready. */
-  | { readonly kind: "coming up"; readonly deaths: number };
+  | { readonly kind: "coming up"; readonly deaths: number }
+  /** It ended because another machine writes to the replica now. The app is ending for it. */
+  | { readonly kind: "fenced" };
 
 export type Timer = "kill app" | "give up" | "restart keeper";
 
@@ -59,6 +61,9 @@ const EARLY_STOP_MS = 4500;
 
 const FIRST_RESTART_MS = 1000;
 const LAST_RESTART_MS = 30_000;
+
+/** A keeper's status that says that no other one need be started. */
+const FENCED = FAILURES.E_FENCED.exitStatus;
 
 export const INITIAL_STATE: State = { kind: "starting", stop: undefined };
 
@@ -119,6 +124,7 @@ function whileRunning(state: Extract<State, { kind: "running" }>, event: Event):
       // What it started and left behind may still write.
       const actions: Action[] = [{ kind: "signal app", signal: "SIGTERM" }];
       if (keeper.kind === "done") return end(event.exitStatus, actions);
+      if (keeper.kind === "fenced") return end(FENCED, actions);
       if (stop === undefined) actions.push({ kind: "set timer", timer: "give up", ms: ready.stopTimeoutMs });
       if (keeper.kind === "up") actions.push({ kind: "tell keeper", message: { kind: "finish" } });
       // One that is coming up is told when it is ready: a second one beside it would only wait for its lock.
@@ -129,6 +135,7 @@ function whileRunning(state: Extract<State, { kind: "running" }>, event: Event):
       return { state: { ...state, keeper: { kind: "up" } }, actions: [] };
     case "keeper ended": {
       if (!ready.replicating) return { state, actions: [] };
+      if (event.exitStatus === FENCED) return endForFence(state);
       const deaths = keeper.kind === "coming up" ? keeper.deaths + 1 : 1;
       const ms = Math.min(LAST_RESTART_MS, FIRST_RESTART_MS * 2 ** (deaths - 1));
       const text = `the keeper ended with status ${event.exitStatus}; the app runs on, and replication again in ${ms / 1000} s`;
@@ -147,8 +154,26 @@ function whileRunning(state: Extract<State, { kind: "running" }>, event: Event):
       }
       if (event.timer === "kill app")
         return { state, actions: killApp("did not end in its share of the stop timeout") };
-      return end(128 + (stop?.number ?? 0), [{ kind: "signal app", signal: "SIGKILL" }]);
+      return end(keeper.kind === "fenced" ? FENCED : 128 + (stop?.number ?? 0), [
+        { kind: "signal app", signal: "SIGKILL" },
+      ]);
   }
+}
+
+/** What the app commits from now on would be replicated nowhere. The volume keeps its database. */
+function endForFence(state: Extract<State, { kind: "running" }>): Step {
+  const { ready, stop } = state;
+  const actions: Action[] = [
+    { kind: "log", event: warn("stop", "another machine writes to the replica: the app is ended (E_FENCED)") },
+  ];
+  if (stop === undefined) {
+    actions.push(
+      { kind: "signal app", signal: "SIGTERM" },
+      { kind: "set timer", timer: "kill app", ms: ready.stopTimeoutMs * APP_SHARE },
+      { kind: "set timer", timer: "give up", ms: ready.stopTimeoutMs },
+    );
+  }
+  return { state: { ...state, keeper: { kind: "fenced" } }, actions };
 }
 
 function killApp(why: string): readonly Action[] {
@@ -189,6 +214,7 @@ function whileFinishing(state: Extract<State, { kind: "finishing" }>, event: Eve
     case "keeper ready":
       return { state, actions: [{ kind: "tell keeper", message: { kind: "finish" } }] };
     case "keeper ended":
+      if (event.exitStatus === FENCED && exitStatus === 0) return end(FENCED);
       return end(event.exitStatus === 0 ? exitStatus : unsynced);
     case "timer": {
       if (event.timer !== "give up") return { state, actions: [] };

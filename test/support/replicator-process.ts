@@ -5,6 +5,7 @@ import { mkdirSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { systemClock, systemRandom } from "../../src/base/system.ts";
 import { createCatalog } from "../../src/replica/catalog.ts";
+import { unguarded } from "../../src/replica/lease/hold.ts";
 import { SNAPSHOT_LEVEL } from "../../src/replica/ltx/names.ts";
 import { createReplicator } from "../../src/replica/replicator.ts";
 import { attach } from "../../src/sqlite/attached.ts";
@@ -68,7 +69,7 @@ const replicator = await createReplicator({
   store,
   local: openFileStore(values.state, { random: systemRandom, durable: false }),
   stateDirectory: values.state,
-  guard: async () => {},
+  guard: unguarded,
   clock: systemClock,
   log: ({ text }) => void (text.startsWith("copied the whole") && fullCopies.push(text)),
   at,

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { At } from "../../../src/base/context.ts";
 import { systemClock, systemRandom } from "../../../src/base/system.ts";
 import { type Catalog, createCatalog } from "../../../src/replica/catalog.ts";
+import { unguarded } from "../../../src/replica/lease/hold.ts";
 import { decodeLtx, type LtxSummary } from "../../../src/replica/ltx/decode.ts";
 import { SNAPSHOT_LEVEL } from "../../../src/replica/ltx/names.ts";
 import { createReplicator, type Replicator } from "../../../src/replica/replicator.ts";
@@ -59,7 +60,7 @@ export async function replicated(
       store: wrap(store),
       local: wrapLocal(openFileStore(stateDirectory, { random: systemRandom, durable: false })),
       stateDirectory,
-      guard: async () => {},
+      guard: unguarded,
       clock: systemClock,
       log: ({ text }) => void (text.startsWith("copied the whole") && fullCopies.push(text)),
       at,

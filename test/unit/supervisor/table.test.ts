@@ -4,6 +4,7 @@ import type { FromKeeper } from "../../../src/base/messages.ts";
 import { type Action, type Event, INITIAL_STATE, next, type State, type Timer } from "../../../src/supervisor/table.ts";
 import { seededRandom } from "../../support/random.ts";
 
+const FENCED = FAILURES.E_FENCED.exitStatus;
 const UNSYNCED = FAILURES.E_FINAL_SYNC.exitStatus;
 const STOP_TIMEOUT_MS = 10_000;
 
@@ -208,6 +209,67 @@ describe("the table, when the keeper dies under a running app", () => {
   });
 });
 
+describe("the table, when another machine writes to the replica", () => {
+  const fenced = [keeperReady, keeperEnded(FENCED)];
+
+  it("says so, ends the app with both limits, and starts no other keeper", () => {
+    expect(after(...fenced).actions).toEqual([
+      "another machine writes to the replica: the app is ended (E_FENCED)",
+      toApp("SIGTERM"),
+      set("kill app", 6000),
+      set("give up", STOP_TIMEOUT_MS),
+    ]);
+    expect(after(...fenced, timer("restart keeper")).actions).toEqual([]);
+  });
+
+  it.each([0, 3, 143])("ends with its status whatever the app's is: %i", (status) => {
+    expect(after(...fenced, appEnded(status)).actions).toEqual([toApp("SIGTERM"), exit(FENCED)]);
+  });
+
+  it("kills an app that does not end, and ends without it in the end", () => {
+    expect(after(...fenced, timer("kill app")).actions).toEqual([
+      "the app did not end in its share of the stop timeout and is killed",
+      toApp("SIGKILL"),
+    ]);
+    expect(after(...fenced, timer("kill app"), appEnded(137)).actions).toEqual([toApp("SIGTERM"), exit(FENCED)]);
+    expect(after(...fenced, timer("kill app"), timer("give up")).actions).toEqual([toApp("SIGKILL"), exit(FENCED)]);
+  });
+
+  it("lets an app that was told to end already end in its time", () => {
+    expect(after(keeperReady, sigterm, keeperEnded(FENCED)).actions).toEqual([
+      "another machine writes to the replica: the app is ended (E_FENCED)",
+    ]);
+    expect(after(keeperReady, sigterm, keeperEnded(FENCED), appEnded(143)).actions).toEqual([
+      toApp("SIGTERM"),
+      exit(FENCED),
+    ]);
+  });
+
+  it("passes a platform's stop signal on, and ends at once at a second one", () => {
+    expect(after(...fenced, sigterm).actions).toContainEqual(toApp("SIGTERM"));
+    expect(after(...fenced, sigterm).actions).not.toContainEqual(tell("sync"));
+    expect(after(...fenced, sigterm, appEnded(143)).actions).toEqual([toApp("SIGTERM"), exit(FENCED)]);
+    expect(after(...fenced, sigterm, sigint).actions.at(-1)).toEqual(exit(130));
+  });
+
+  it("ends a start whose keeper found another machine there", () => {
+    expect(after(keeperEnded(FENCED)).actions).toEqual([exit(FENCED)]);
+  });
+
+  it("ends the app where the keeper that follows a dead one finds it", () => {
+    const { actions } = after(keeperReady, keeperEnded(137), timer("restart keeper"), keeperEnded(FENCED));
+    expect(actions).toContainEqual(toApp("SIGTERM"));
+    expect(actions).not.toContainEqual(set("restart keeper", 2000));
+  });
+
+  it.each([
+    [0, FENCED],
+    [3, 3],
+  ])("in the last sync lets the app's status %i be %i", (app, ours) => {
+    expect(after(keeperReady, appEnded(app), keeperEnded(FENCED)).actions).toEqual([exit(ours)]);
+  });
+});
+
 describe("the table, during the last sync", () => {
   it.each([
     [0, 0, 0],
@@ -260,6 +322,7 @@ describe("the table, whatever comes in whatever order", () => {
     { kind: "keeper ready", ready: readyWithoutReplica },
     keeperEnded(0),
     keeperEnded(70),
+    keeperEnded(FENCED),
     appEnded(0),
     appEnded(3),
     ...STOP_SIGNALS,
@@ -315,7 +378,7 @@ describe("the table, whatever comes in whatever order", () => {
         if (world.keeper === "coming up") {
           list.push({ kind: "keeper ready", ready: { ...ready, replicating: world.replicating } });
         }
-        if (world.keeper !== "none") list.push(keeperEnded(pick([0, 70, 137])));
+        if (world.keeper !== "none") list.push(keeperEnded(pick([0, 70, FENCED, 137])));
         if (world.app) list.push(appEnded(pick([0, 3])));
         list.push(toldToStop ? sigusr1 : pick(events.filter((event) => event.kind === "signal")));
         return list;
