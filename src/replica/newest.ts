@@ -40,7 +40,7 @@ function sameEnd(found: LtxHeader, own: LtxHeader): boolean {
     found.timestampMs === own.timestampMs &&
     found.pageSize === own.pageSize &&
     found.commit === own.commit;
-  if (!sameTransaction || found.min !== own.min) return sameTransaction;
+  if (!sameTransaction || found.wal.offsetBytes === 0) return sameTransaction;
   const { offsetBytes, sizeBytes, salts } = found.wal;
   return offsetBytes === own.wal.offsetBytes && sizeBytes === own.wal.sizeBytes && sameSalts(salts, own.wal.salts);
 }
