@@ -153,7 +153,8 @@ export function createCompactor({
   function noteFailure({ file, isLocal }: Copy, error: FlysqliteError): "other copy" | "once more" | "damaged" {
     if (isLocal) {
       failedLocal.add(file.key);
-      log(warn("replicate", `a file on the volume is of no use, the replica's is taken: ${error.message}`));
+      const level = error instanceof Missing ? debug : warn; // what is no longer needed may have been removed
+      log(level("replicate", `a file on the volume is of no use, the replica's is taken: ${error.message}`));
       return "other copy";
     }
     const failures = (failedRemote.get(file.key) ?? 0) + 1;
@@ -234,15 +235,19 @@ function fail(error: unknown): never {
 }
 
 /** The file in pieces, each of a request of its own: a connection that waited for its turn would be in others' way. */
-async function* readCopy({ file, store }: Copy, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
-  const { key, sizeBytes } = file;
-  for (let offset = 0; offset < sizeBytes; offset += PIECE_BYTES) {
-    const lengthBytes = Math.min(PIECE_BYTES, sizeBytes - offset);
-    const chunks = await store.get(key, { offset, lengthBytes, signal });
+async function* readCopy({ file: { key }, store }: Copy, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
+  for (let offset = 0; offset % PIECE_BYTES === 0; ) {
+    const chunks = await store.get(key, { offset, lengthBytes: PIECE_BYTES, signal });
     if (chunks === undefined) throw new Missing(key, store.address);
     const piece: Uint8Array[] = [];
-    for await (const chunk of chunks) piece.push(chunk);
+    let sizeBytes = 0;
+    for await (const chunk of chunks) {
+      piece.push(chunk);
+      sizeBytes += chunk.byteLength;
+    }
+    if (sizeBytes === 0) return;
     yield* piece;
+    offset += sizeBytes; // a piece that is not full is the last one
   }
 }
 

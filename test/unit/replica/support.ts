@@ -70,6 +70,7 @@ export async function replicated(
   }
 
   let running = await start();
+  let isHeld = true;
   return {
     directory: directory.path,
     path,
@@ -99,6 +100,11 @@ export async function replicated(
     capture: () => running.replicator.capture({ signal: never }),
     upload: () => running.replicator.upload({ signal: never }),
     snapshot: () => running.replicator.snapshot({ signal: never }),
+    /** Lets go of the database for good, for another replicator. */
+    letGo(): void {
+      running.attached.close();
+      isHeld = false;
+    },
     /** Lets go, and starts anew. As the app has the database open, the log stays as it is. */
     async restart(meanwhile: () => Promise<unknown> = async () => {}): Promise<void> {
       running.attached.close();
@@ -109,7 +115,7 @@ export async function replicated(
     judge: (): Promise<ReturnType<typeof judge>> =>
       judgeReplica({ store, driver, target: join(directory.path, "restored.db") }),
     async [Symbol.asyncDispose]() {
-      running.attached.close();
+      if (isHeld) running.attached.close();
       await app.kill();
       directory[Symbol.dispose]();
     },
