@@ -1,13 +1,19 @@
 // Objects of a replica, fetched ahead of their use: several at a time, within a bound of memory, handed on in order.
 
 import { FlysqliteError } from "../base/errors.ts";
-import type { ObjectStore } from "../storage/store.ts";
+import type { GetOptions, ObjectInfo, ObjectStore } from "../storage/store.ts";
 
-/** Downloads at a time, where the caller doesn't say: enough to hide a bucket's latency, few enough for a small one. */
-export const PARALLEL_DOWNLOADS = 4;
+/** Downloads at a time, where the caller doesn't say: enough to hide a bucket's latency. */
+export const PARALLEL_DOWNLOADS = 8;
 
 /** Most bytes that wait to be used, where the caller doesn't say; each download may go above it by one chunk. */
-export const DOWNLOAD_BUFFER_BYTES = 32 * 1024 * 1024;
+export const DOWNLOAD_BUFFER_BYTES = 8 * 1024 * 1024;
+
+/**
+ * What is larger is fetched in parts of this size, in bytes: a single connection brings some ten megabytes a second
+ * from most buckets, and a database's copy is one object.
+ */
+const PART_BYTES = 4 * 1024 * 1024;
 
 export type DownloadOptions = {
   readonly store: ObjectStore;
@@ -18,9 +24,15 @@ export type DownloadOptions = {
   readonly onBytes?: ((bytes: number) => void) | undefined;
 };
 
+/** An object as a listing shows it; one without a version is fetched as a whole. */
+export type Downloadable = Pick<ObjectInfo, "key"> & Partial<Pick<ObjectInfo, "sizeBytes" | "version">>;
+
 export type Download<Item> = {
   readonly item: Item;
-  /** The object's bytes, to be read before the next download is asked for. */
+  /**
+   * The object's bytes, to be read before the next download is asked for. A chunk is valid until the next one is
+   * asked for.
+   */
   readonly chunks: AsyncIterable<Uint8Array>;
 };
 
@@ -36,7 +48,7 @@ export class Vanished extends FlysqliteError {
  *
  * A failure comes out where its object would. It is the store's own, the signal's reason, or Vanished.
  */
-export async function* downloadInOrder<Item extends { readonly key: string }>(
+export async function* downloadInOrder<Item extends Downloadable>(
   items: readonly Item[],
   options: DownloadOptions,
 ): AsyncGenerator<Download<Item>, void, undefined> {
@@ -44,23 +56,34 @@ export async function* downloadInOrder<Item extends { readonly key: string }>(
   const stop = new AbortController();
   const signal = AbortSignal.any([options.signal, stop.signal]);
   const budget = new Budget(bufferBytes, signal);
+  const parts = cutIntoParts(items);
   const running: { readonly item: Item; readonly queue: Queue; readonly ended: Promise<void> }[] = [];
-  let next = 0;
+  /** Its reader left it: what is not begun yet of it need not be. */
+  let left: Item | undefined;
   const start = () => {
-    for (; running.length < parallelDownloads || running.length === 0; next += 1) {
-      const item = items[next];
-      if (item === undefined) return;
+    while (running.length < parallelDownloads || running.length === 0) {
+      const part = parts.next().value;
+      if (part === undefined) return;
+      if (part.item === left) continue;
       const queue = new Queue(budget);
-      running.push({ item, queue, ended: fill(queue, item.key, { store, signal }) });
+      running.push({ item: part.item, queue, ended: fill(queue, part, { store, signal }) });
     }
   };
-  try {
-    for (start(); running[0] !== undefined; start()) {
-      const { item, queue } = running[0];
-      queue.promote();
-      yield { item, chunks: queue.take(options.onBytes) };
+  /** The chunks of the parts that come first, as long as they are the item's. */
+  async function* take(item: Item): AsyncGenerator<Uint8Array, void, undefined> {
+    for (let first = running[0]; first?.item === item; first = running[0]) {
+      first.queue.promote();
+      yield* first.queue.take(options.onBytes);
       running.shift();
-      queue.discard();
+      start();
+    }
+  }
+  try {
+    for (const item of items) {
+      start();
+      yield { item, chunks: take(item) };
+      left = item;
+      while (running[0]?.item === item) running.shift()?.queue.discard();
     }
   } finally {
     stop.abort();
@@ -68,15 +91,32 @@ export async function* downloadInOrder<Item extends { readonly key: string }>(
   }
 }
 
+type Part<Item> = { readonly item: Item; readonly range: Pick<GetOptions, "offset" | "lengthBytes" | "version"> };
+
+/** Each item as one part or several. An object of no bytes is a part, too. */
+function* cutIntoParts<Item extends Downloadable>(items: readonly Item[]): Generator<Part<Item>, undefined> {
+  for (const item of items) {
+    const { sizeBytes = 0, version } = item;
+    if (version === undefined || sizeBytes <= PART_BYTES) {
+      yield { item, range: {} };
+      continue;
+    }
+    for (let offset = 0; offset < sizeBytes; offset += PART_BYTES) {
+      yield { item, range: { offset, lengthBytes: Math.min(PART_BYTES, sizeBytes - offset), version } };
+    }
+  }
+  return undefined;
+}
+
 /** Never rejects: what goes wrong is told to whoever takes from the queue. */
 async function fill(
   queue: Queue,
-  key: string,
+  { item: { key }, range }: Part<Downloadable>,
   { store, signal }: { readonly store: ObjectStore; readonly signal: AbortSignal },
 ): Promise<void> {
   try {
     await queue.room();
-    const chunks = await store.get(key, { signal });
+    const chunks = await store.get(key, { ...range, signal });
     if (chunks === undefined) throw new Vanished(key, store);
     for await (const chunk of chunks) {
       signal.throwIfAborted();
@@ -177,6 +217,7 @@ class Queue {
         this.#budget.use(-chunk.byteLength);
         onBytes?.(chunk.byteLength);
         yield chunk;
+        release(chunk);
       } else if (this.#outcome === "whole") {
         return;
       } else if (this.#outcome !== "open") {
@@ -192,4 +233,10 @@ class Queue {
     this.#isDiscarded = true;
     for (const chunk of this.#chunks.splice(0)) this.#budget.use(-chunk.byteLength);
   }
+}
+
+/** Gives a chunk's memory back at once: the garbage collector lets 64 MB of such memory gather before it looks. */
+function release({ buffer }: Uint8Array): void {
+  // What is no larger than Node's pool of small buffers may be that pool, which many share.
+  if (buffer instanceof ArrayBuffer && buffer.byteLength > Buffer.poolSize) buffer.transfer(0);
 }

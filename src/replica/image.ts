@@ -1,7 +1,11 @@
 // The database file while a restore builds it: written under another name, beside the place it will have.
+//
+// What is written is copied and goes to the disk in the background, so that the disk works while the next pages are
+// decompressed. It arrives in the order in which it was written.
 
-import { fsyncSync, ftruncateSync, readSync, statfsSync, writeSync } from "node:fs";
-import { open } from "node:fs/promises";
+import assert from "node:assert/strict";
+import { readSync, statfsSync, writeSync } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { FlysqliteError } from "../base/errors.ts";
 import { DATABASE_HEADER_SIZE, decodeDatabaseHeader } from "../sqlite/header.ts";
@@ -11,33 +15,55 @@ import type { PageNumber, PageSize } from "../sqlite/page.ts";
 const SPACE_MARGIN_BYTES = 16 * 1024 * 1024;
 
 /**
- * Pages wait in memory up to this many bytes: a page that changes often is written once, and all go to the disk in the
- * file's order, neighbours together.
+ * Pages are gathered up to this many bytes: one that changes often is written once, and all go to the disk in the
+ * file's order, neighbours together. A block of Litestream 0.3 fits.
  */
-const WAITING_BYTES = 32 * 1024 * 1024;
+const BATCH_BYTES = 1024 * 1024;
 
-/** Neighbours are written together up to this many bytes: more spares no more calls worth speaking of. */
-const WRITE_BYTES = 1024 * 1024;
+/** What a batch begins with, in bytes. */
+const FIRST_BATCH_BYTES = 64 * 1024;
+
+/** Batches on their way to the disk before ready() lets its caller wait. One more is being gathered. */
+const BATCHES_ON_THEIR_WAY = 2;
+
+/** What is smaller is written at once: handing it to another thread takes longer. In bytes. */
+const SMALL_WRITE_BYTES = 128 * 1024;
+
+/** The disk is told to make durable what it has after so many bytes, so that little is left to do in the end. */
+const SYNC_EVERY_BYTES = 64 * 1024 * 1024;
 
 /** Creates the file, which must not be there. */
 export async function createImage(path: string): Promise<Image> {
   return new Image(await open(path, "wx+", 0o600), path);
 }
 
+/** Pieces of one size, to be written together. */
+type Batch = {
+  /** The pieces, in the order in which they came. Grows: most databases are small. */
+  bytes: Uint8Array;
+  readonly pieceBytes: number;
+  /** Which piece belongs to which byte of the file. */
+  readonly pieces: Map<number, number>;
+};
+
 /** An open database file. Its owner closes it; nothing is durable before sync(). */
 export class Image implements AsyncDisposable {
   readonly path: string;
-  readonly #file: Awaited<ReturnType<typeof open>>;
-  /** Pages that wait to be written, and which slot of the buffer each has. */
-  readonly #waiting = new Map<PageNumber, number>();
-  #slots = new Uint8Array(0);
-  readonly #run = new Uint8Array(WRITE_BYTES);
-  #pageBytes = 0;
+  readonly #file: FileHandle;
+  /** What is being gathered. */
+  #batch: Batch | undefined;
+  /** Memory of batches that were written, for the next ones. */
+  readonly #free: Uint8Array[] = [];
+  /** Batches on their way, each settled when it is written; none is ever rejected. */
+  readonly #onTheirWay: Promise<void>[] = [];
+  #failure: { readonly error: unknown } | undefined;
+  #unsyncedBytes = 0;
+  #syncing: Promise<void> | undefined;
   #sizeBytes = 0;
   /** The file can grow to this size without another look at the disk. */
   #roomBytes = 0;
 
-  constructor(file: Awaited<ReturnType<typeof open>>, path: string) {
+  constructor(file: FileHandle, path: string) {
     this.#file = file;
     this.path = path;
   }
@@ -49,48 +75,56 @@ export class Image implements AsyncDisposable {
 
   /** Writes `bytes` from byte `at` of the file. Later writes win. */
   write(bytes: Uint8Array, at: number): void {
-    this.#flush();
-    this.#grow(at + bytes.byteLength);
-    this.#writeWhole(bytes, at);
+    this.#send();
+    for (let done = 0; done < bytes.byteLength; done += BATCH_BYTES) {
+      this.#add(bytes.subarray(done, done + BATCH_BYTES), at + done);
+      this.#send();
+    }
   }
 
   /** Writes a page; all have the same size. Later writes win. */
   writePage(page: PageNumber, data: Uint8Array): void {
-    const size = data.byteLength;
-    this.#grow(page * size);
-    let slot = this.#waiting.get(page);
-    if (slot === undefined) {
-      if ((this.#waiting.size + 1) * size > WAITING_BYTES) this.#flush();
-      slot = this.#waiting.size;
-      this.#waiting.set(page, slot);
-    }
-    if ((slot + 1) * size > this.#slots.byteLength) {
-      const larger = new Uint8Array(Math.min(WAITING_BYTES, Math.max(WRITE_BYTES, this.#slots.byteLength * 2)));
-      larger.set(this.#slots);
-      this.#slots = larger;
-    }
-    this.#slots.set(data, slot * size);
-    this.#pageBytes = size;
+    this.#add(data, (page - 1) * data.byteLength);
   }
 
-  /** Reads a page into `target`; false where the file ends before it. */
+  /**
+   * Hands the chunks on that make up pages, each when there is memory for them. Without this all is written too, but
+   * what waits has no bound. Throws what went wrong with earlier writes.
+   */
+  async *pace(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+    for await (const chunk of chunks) {
+      while (this.#onTheirWay.length > BATCHES_ON_THEIR_WAY) await this.#onTheirWay[0];
+      this.#throwFailure();
+      yield chunk;
+    }
+  }
+
+  /** Waits until all has been written. */
+  async drain(): Promise<void> {
+    this.#send();
+    await this.#onTheirWay.at(-1);
+    this.#throwFailure();
+  }
+
+  /** Reads a page into `target`; false where the file ends before it. After drain(). */
   readPage(page: PageNumber, target: Uint8Array): boolean {
-    this.#flush();
+    assert(this.#batch === undefined && this.#onTheirWay.length === 0, "all has been written");
     const at = (page - 1) * target.byteLength;
     return readSync(this.#file.fd, target, 0, target.byteLength, at) === target.byteLength;
   }
 
   /** Cuts the file to that size, or lengthens it with zeros. */
-  resize(sizeBytes: number): void {
-    this.#flush();
-    ftruncateSync(this.#file.fd, sizeBytes);
+  async resize(sizeBytes: number): Promise<void> {
+    await this.drain();
+    await this.#file.truncate(sizeBytes);
     this.#sizeBytes = sizeBytes;
   }
 
   /** Makes everything durable, except for the file's name. */
-  sync(): void {
-    this.#flush();
-    fsyncSync(this.#file.fd);
+  async sync(): Promise<void> {
+    await this.drain();
+    await this.#syncing;
+    await this.#file.sync();
   }
 
   /** Throws E_RESTORE_SPACE unless the file can grow to that size, and leave some room. */
@@ -106,9 +140,9 @@ export class Image implements AsyncDisposable {
     );
   }
 
-  /** Throws E_REPLICA_CORRUPT unless the file begins with the header of such a database. */
+  /** Throws E_REPLICA_CORRUPT unless the file begins with the header of such a database. After drain(). */
   checkHeader({ pageSize, pageCount }: { readonly pageSize: PageSize; readonly pageCount: number }): void {
-    this.#flush();
+    assert(this.#batch === undefined && this.#onTheirWay.length === 0, "all has been written");
     const bytes = new Uint8Array(DATABASE_HEADER_SIZE);
     const length = readSync(this.#file.fd, bytes, 0, bytes.byteLength, 0);
     const header = decodeDatabaseHeader(bytes.subarray(0, length));
@@ -120,7 +154,13 @@ export class Image implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#onTheirWay.at(-1);
+    await this.#syncing;
     await this.#file.close();
+  }
+
+  #throwFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
   }
 
   /** Lets the file reach to `end`, in bytes. */
@@ -132,29 +172,91 @@ export class Image implements AsyncDisposable {
     this.#sizeBytes = Math.max(this.#sizeBytes, end);
   }
 
-  #flush(): void {
-    if (this.#waiting.size === 0) return;
-    const size = this.#pageBytes;
-    let [start, length] = [0, 0];
-    for (const [page, slot] of [...this.#waiting].sort(([a], [b]) => a - b)) {
-      const at = (page - 1) * size;
-      if (at !== start + length || length + size > WRITE_BYTES) {
-        this.#writeWhole(this.#run.subarray(0, length), start);
-        [start, length] = [at, 0];
+  #add(piece: Uint8Array, at: number): void {
+    const size = piece.byteLength;
+    this.#grow(at + size);
+    let batch = this.#batch;
+    let index = batch?.pieces.get(at);
+    if (index === undefined) {
+      if (batch !== undefined && (batch.pieceBytes !== size || (batch.pieces.size + 1) * size > BATCH_BYTES)) {
+        this.#send();
+        batch = undefined;
       }
-      this.#run.set(this.#slots.subarray(slot * size, (slot + 1) * size), length);
-      length += size;
+      batch ??= { bytes: this.#free.pop() ?? new Uint8Array(FIRST_BATCH_BYTES), pieceBytes: size, pieces: new Map() };
+      this.#batch = batch;
+      index = batch.pieces.size;
+      batch.pieces.set(at, index);
+      const needed = (index + 1) * size;
+      if (needed > batch.bytes.byteLength) batch.bytes = enlarge(batch.bytes, needed);
     }
-    this.#writeWhole(this.#run.subarray(0, length), start);
-    this.#waiting.clear();
+    batch?.bytes.set(piece, index * size);
   }
 
-  #writeWhole(bytes: Uint8Array, at: number): void {
+  /** Lets the batch go to the disk, behind those before it. */
+  #send(): void {
+    const batch = this.#batch;
+    if (batch === undefined) return;
+    this.#batch = undefined;
+    const before = this.#onTheirWay.at(-1);
+    const written = (async () => {
+      await before;
+      try {
+        if (this.#failure === undefined) await this.#writeBatch(batch);
+      } catch (error) {
+        this.#failure ??= { error };
+      }
+      this.#onTheirWay.shift();
+      this.#free.push(batch.bytes);
+    })();
+    this.#onTheirWay.push(written);
+  }
+
+  async #writeBatch({ bytes, pieceBytes, pieces }: Batch): Promise<void> {
+    const sorted = [...pieces].sort(([a], [b]) => a - b);
+    for (let first = 0; first < sorted.length; ) {
+      const [at, index] = sorted[first] ?? [0, 0];
+      let count = 1;
+      // Neighbours in the file that are neighbours in memory, as the pages of a full copy are.
+      for (; first + count < sorted.length; count += 1) {
+        const [nextAt, nextIndex] = sorted[first + count] ?? [0, 0];
+        if (nextAt !== at + count * pieceBytes || nextIndex !== index + count) break;
+      }
+      await this.#writeRun(bytes.subarray(index * pieceBytes, (index + count) * pieceBytes), at);
+      first += count;
+    }
+    this.#unsyncedBytes += sorted.length * pieceBytes;
+    if (this.#unsyncedBytes >= SYNC_EVERY_BYTES) this.#syncMeanwhile();
+  }
+
+  async #writeRun(bytes: Uint8Array, at: number): Promise<void> {
     // A disk that is nearly full takes a part; the next call tells why.
     for (let done = 0; done < bytes.byteLength; ) {
-      done += writeSync(this.#file.fd, bytes, done, bytes.byteLength - done, at + done);
+      const left = bytes.byteLength - done;
+      done +=
+        left < SMALL_WRITE_BYTES
+          ? writeSync(this.#file.fd, bytes, done, left, at + done)
+          : (await this.#file.write(bytes, done, left, at + done)).bytesWritten;
     }
   }
+
+  #syncMeanwhile(): void {
+    if (this.#syncing !== undefined) return;
+    this.#unsyncedBytes = 0;
+    this.#syncing = this.#file.datasync().then(
+      () => {
+        this.#syncing = undefined;
+      },
+      (error: unknown) => {
+        this.#failure ??= { error };
+      },
+    );
+  }
+}
+
+function enlarge(bytes: Uint8Array, needed: number): Uint8Array {
+  const larger = new Uint8Array(Math.min(BATCH_BYTES, Math.max(needed, bytes.byteLength * 4)));
+  larger.set(bytes);
+  return larger;
 }
 
 function corrupt(problem: string): FlysqliteError {

@@ -31,10 +31,10 @@ export async function inspectReplica(
   const files: LtxFileInfo[] = [];
   for (const level of LEVELS) {
     const directory = `${store.levelDirectory(level)}/`;
-    for (const { key, sizeBytes, modifiedMs } of objects) {
-      if (!key.startsWith(directory)) continue;
-      const range = parseLtxName(key.slice(directory.length));
-      if (range !== undefined) files.push({ level, ...range, key, sizeBytes, modifiedMs });
+    for (const object of objects) {
+      if (!object.key.startsWith(directory)) continue;
+      const range = parseLtxName(object.key.slice(directory.length));
+      if (range !== undefined) files.push({ level, ...range, ...object });
     }
   }
   const databaseId = objects.some(({ key }) => key === IDENTITY_KEY) ? await readIdentity(store, signal) : undefined;

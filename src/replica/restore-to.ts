@@ -149,8 +149,8 @@ async function buildOnce(
   await using image = await createImage(temporary);
   const downloads = { store, signal, parallelDownloads, bufferBytes, onBytes };
   const { position, pageSize, pageCount, notes } = await apply(plan, image, downloads);
+  await image.sync();
   image.checkHeader({ pageSize, pageCount });
-  image.sync();
   return { position, pageCount, fileCount: objects.length, sizeBytes: pageCount * pageSize, notes };
 }
 

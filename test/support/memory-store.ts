@@ -67,6 +67,6 @@ function versionOf({ bytes }: MemoryObject): string {
 async function* inChunks(bytes: Uint8Array, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.byteLength; at += CHUNK_BYTES) {
     signal.throwIfAborted();
-    yield bytes.subarray(at, at + CHUNK_BYTES);
+    yield new Uint8Array(bytes.subarray(at, at + CHUNK_BYTES)); // a copy, also of a Buffer
   }
 }

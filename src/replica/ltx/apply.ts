@@ -40,7 +40,7 @@ export async function applyLtx({
   let smallestPageCount = Number.MAX_SAFE_INTEGER;
   for await (const { item, chunks } of downloadInOrder(files.toReversed(), options)) {
     const { key, min, max } = item;
-    const { header } = await decodeLtx(chunks, key, {
+    const { header } = await decodeLtx(image.pace(chunks), key, {
       onHeader: ({ pageSize, commit, ...found }) => {
         if (found.min !== min || found.max !== max)
           throw corrupt(key, "its header names other transactions than its name");
@@ -65,7 +65,7 @@ export async function applyLtx({
   if (missing !== undefined) {
     throw corrupt(formatTxid(newest.txid), `page ${missing} of its ${newest.pageCount} is in none of the files`);
   }
-  image.resize(newest.pageCount * newest.pageSize);
+  await image.resize(newest.pageCount * newest.pageSize);
   return newest;
 }
 

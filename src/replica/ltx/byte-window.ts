@@ -37,7 +37,7 @@ export class ByteWindow implements AsyncDisposable {
     while (this.lacks(size)) {
       const { done, value } = await this.#source.next();
       if (done === true) this.#ended = true;
-      else this.#append(value);
+      else this.#append(value, size);
     }
   }
 
@@ -53,11 +53,12 @@ export class ByteWindow implements AsyncDisposable {
     await this.#source.return?.().catch(() => undefined);
   }
 
-  #append(chunk: Uint8Array): void {
+  /** Makes room for `size` bytes in all at once, or a large window would be copied for each chunk. */
+  #append(chunk: Uint8Array, size: number): void {
     if (this.#end + chunk.byteLength > this.#buffer.byteLength) {
       const kept = this.bytes;
       const needed = kept.byteLength + chunk.byteLength;
-      if (needed > this.#buffer.byteLength) this.#buffer = new Uint8Array(needed);
+      if (needed > this.#buffer.byteLength) this.#buffer = new Uint8Array(Math.max(needed, size + chunk.byteLength));
       this.#buffer.set(kept);
       this.#start = 0;
       this.#end = kept.byteLength;

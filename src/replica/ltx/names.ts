@@ -23,6 +23,8 @@ export type LtxFileInfo = {
   readonly sizeBytes: number;
   /** When the state after `max` was current, in milliseconds since the Unix epoch, as the store knows it. */
   readonly modifiedMs: number;
+  /** The store's, where it tells one. */
+  readonly version?: string;
 };
 
 const PATTERN = /^([0-9a-f]{16})-([0-9a-f]{16})\.ltx$/;

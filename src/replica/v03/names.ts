@@ -26,6 +26,8 @@ export type V03Snapshot = {
   readonly sizeBytes: number;
   /** When it was uploaded, in milliseconds since the Unix epoch, as the store knows it: there is no other time. */
   readonly createdMs: number;
+  /** The store's, where it tells one. */
+  readonly version?: string;
 };
 
 /** A piece of a log, from `offset`. It begins and ends between transactions; the first has the log's header, too. */
@@ -54,14 +56,15 @@ export function listV03(objects: readonly ObjectInfo[]): V03Files {
   const snapshots: V03Snapshot[] = [];
   const segments: V03Segment[] = [];
   let betaKey: string | undefined;
-  for (const { key, sizeBytes, modifiedMs } of objects) {
+  for (const { modifiedMs, ...object } of objects) {
+    const { key } = object;
     const name = parseV03Key(key);
     if (name === undefined) {
       if (BETA.test(key)) betaKey ??= key;
       continue;
     }
     const { offset, ...place } = name;
-    const info = { ...place, key, sizeBytes, createdMs: modifiedMs };
+    const info = { ...place, ...object, createdMs: modifiedMs };
     if (offset === undefined) snapshots.push(info);
     else segments.push({ ...info, offset });
   }

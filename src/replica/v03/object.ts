@@ -38,7 +38,7 @@ async function* refuseEncrypted(chunks: AsyncIterable<Uint8Array>, key: string):
       yield chunk;
       continue;
     }
-    start = start.byteLength === 0 ? chunk : Buffer.concat([start, chunk]);
+    start = Buffer.concat([start, chunk]); // copied: a chunk is valid until the next one is asked for
     if (start.byteLength < AGE_MAGIC.byteLength) continue;
     if (AGE_MAGIC.every((byte, at) => start?.[at] === byte)) throw encrypted(key);
     yield start;

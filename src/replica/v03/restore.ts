@@ -63,7 +63,7 @@ export async function applyV03({
     if (isSegment(item)) await state.addSegment(item, pieces);
     else await state.addSnapshot(pieces);
   }
-  const { pageSize, pageCount, log, written } = state.finish();
+  const { pageSize, pageCount, log, written } = await state.finish();
   const position = { generation, index: log?.index ?? snapshot.index, offset: log?.end ?? WAL_START };
   const notes =
     log === undefined ? [] : await proveNotAhead({ snapshot, behind, log, written, pageCount, image, ...options });
@@ -97,7 +97,7 @@ class State {
     const { key } = this.#snapshot;
     let at = 0;
     let noSpace: unknown;
-    for await (const piece of pieces) {
+    for await (const piece of this.#image.pace(pieces)) {
       if (at === 0) noSpace = this.#takeHeader(piece);
       if (noSpace === undefined) this.#image.write(piece, at);
       at += piece.byteLength;
@@ -110,7 +110,7 @@ class State {
 
   async addSegment(segment: V03Segment, pieces: AsyncIterable<Uint8Array>): Promise<void> {
     if (this.#log?.index !== segment.index) {
-      this.#endLog();
+      await this.#endLog();
       this.#log = new WalSegments({
         index: segment.index,
         pageSize: this.#pageSize,
@@ -120,11 +120,12 @@ class State {
         },
       });
     }
-    await this.#log?.read(segment, pieces);
+    await this.#log?.read(segment, this.#image.pace(pieces));
   }
 
-  finish() {
-    this.#endLog();
+  async finish() {
+    await this.#endLog();
+    await this.#image.drain();
     const pageSize = this.#pageSize;
     if (pageSize === undefined) throw corrupt(this.#snapshot.key, "it is empty, and no log follows it");
     const pageCount = this.#image.sizeBytes / pageSize;
@@ -146,12 +147,12 @@ class State {
   }
 
   /** Sets the image's size to what the log's last transaction says, as a checkpoint does when it has copied all. */
-  #endLog(): void {
+  async #endLog(): Promise<void> {
     const { header, index, commitSize } = this.#log ?? {};
     if (header === undefined || index === undefined || commitSize === undefined) return;
     this.#checkOrder(index, header.salts);
     this.#pageSize = header.pageSize;
-    if (commitSize > 0) this.#image.resize(commitSize * header.pageSize);
+    if (commitSize > 0) await this.#image.resize(commitSize * header.pageSize);
   }
 
   /** Nothing else tells that whole logs were exchanged: within a log the checksums do. */

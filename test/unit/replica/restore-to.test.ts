@@ -1,8 +1,9 @@
+import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { downloadInOrder } from "../../../src/replica/downloads.ts";
+import { downloadInOrder, Vanished } from "../../../src/replica/downloads.ts";
 import { NO_WAL } from "../../../src/replica/ltx/header.ts";
 import { formatLtxName } from "../../../src/replica/ltx/names.ts";
 import { planRestore, type RestoreTarget } from "../../../src/replica/ltx/plan.ts";
@@ -11,6 +12,7 @@ import { type RestorePlan, type RestoreToOptions, restoreTo } from "../../../src
 import { listV03 } from "../../../src/replica/v03/names.ts";
 import { planV03, type V03Target } from "../../../src/replica/v03/plan.ts";
 import { createNodeSqliteDriver } from "../../../src/sqlite/node-sqlite.ts";
+import type { ObjectStore } from "../../../src/storage/store.ts";
 import { listLtx } from "../../support/corruption.ts";
 import { createMemoryStore, type MemoryStore } from "../../support/memory-store.ts";
 import { GENERATION, lz4Frame, makeLtxReplica, makeV03Replica } from "../../support/small-replicas.ts";
@@ -396,6 +398,92 @@ describe("downloadInOrder", () => {
     expect(order).toEqual(items.map(({ key }) => key));
     expect(most).toBe(3);
     expect(taken).toBe(12 * 50 * 1000);
+  });
+
+  it("fetches a large object in parts side by side, and hands it on as one", async () => {
+    const content = randomBytes(20_000_000);
+    const memory = createMemoryStore([
+      ["small", { bytes: Uint8Array.of(1, 2, 3), modifiedMs: 0 }],
+      ["large", { bytes: content, modifiedMs: 0 }],
+      ["none", { bytes: new Uint8Array(0), modifiedMs: 0 }],
+    ]);
+    let [open, most] = [0, 0];
+    const asked: Parameters<typeof memory.get>[1][] = [];
+    const store: ObjectStore = {
+      ...memory,
+      async get(key, options) {
+        asked.push(options);
+        const chunks = await memory.get(key, options);
+        return (async function* () {
+          most = Math.max(most, ++open);
+          try {
+            for await (const chunk of chunks ?? []) {
+              await new Promise(setImmediate);
+              yield chunk;
+            }
+          } finally {
+            open -= 1;
+          }
+        })();
+      },
+    };
+    const found: Record<string, Buffer> = {};
+    const large = { key: "large", sizeBytes: content.length, version: "v" };
+    for await (const { item, chunks } of downloadInOrder([{ key: "small" }, large, { key: "none" }], {
+      store,
+      signal: never,
+      parallelDownloads: 4,
+    })) {
+      const all: Uint8Array[] = [];
+      for await (const chunk of chunks) all.push(chunk.slice());
+      found[item.key] = Buffer.concat(all);
+    }
+    expect(found["large"]?.equals(content)).toBe(true);
+    expect([found["small"]?.length, found["none"]?.length]).toEqual([3, 0]);
+    expect(most).toBe(4);
+    const ranges = asked.filter(({ version }) => version === "v");
+    expect(ranges.length).toBe(5);
+    expect(ranges.reduce((sum, { lengthBytes = 0 }) => sum + lengthBytes, 0)).toBe(content.length);
+  });
+
+  it("takes an object that was replaced for one that is gone", async () => {
+    const content = randomBytes(20_000_000);
+    const memory = createMemoryStore([["large", { bytes: content, modifiedMs: 0 }]]);
+    let gets = 0;
+    const get: ObjectStore["get"] = async (key, options) => (++gets > 3 ? undefined : memory.get(key, options));
+    const read = async () => {
+      const items = [{ key: "large", sizeBytes: content.length, version: "v" }];
+      for await (const { chunks } of downloadInOrder(items, { store: { ...memory, get }, signal: never })) {
+        for await (const _ of chunks);
+      }
+    };
+    await expect(read()).rejects.toThrow(Vanished);
+  });
+
+  it("begins no more parts of an object that its reader left", async () => {
+    const memory = createMemoryStore([
+      ["large", { bytes: new Uint8Array(100_000_000), modifiedMs: 0 }],
+      ["next", { bytes: Uint8Array.of(7), modifiedMs: 0 }],
+    ]);
+    let gets = 0;
+    const get: ObjectStore["get"] = (key, options) => {
+      gets += 1;
+      return memory.get(key, options);
+    };
+    const items = [{ key: "large", sizeBytes: 100_000_000, version: "v" }, { key: "next" }];
+    let last: Uint8Array | undefined;
+    for await (const { chunks } of downloadInOrder(items, {
+      store: { ...memory, get },
+      signal: never,
+      parallelDownloads: 2,
+    })) {
+      for await (const chunk of chunks) {
+        last = chunk.slice();
+        break;
+      }
+    }
+    expect(last).toEqual(Uint8Array.of(7));
+    expect(gets).toBe(3);
   });
 
   it("ends every download when its reader leaves, or stops reading one", async () => {

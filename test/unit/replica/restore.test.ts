@@ -189,7 +189,7 @@ describe("a restore of what the replicator wrote", () => {
     const get: ObjectStore["get"] = async (key, options) => {
       if (key !== level0(3)) return store.get(key, options);
       return (async function* () {
-        yield bytesOf(key).subarray(0, 150);
+        yield bytesOf(key).slice(0, 150);
         throw broken;
       })();
     };
