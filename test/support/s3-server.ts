@@ -252,7 +252,7 @@ export async function startS3Server(options: ServerOptions = {}) {
     if (fault?.kind === "hang" && fault.when === "after") return;
     answer = spoil(answer, fault);
     logged.status = answer.status;
-    const body = Buffer.from(answer.body ?? "");
+    const body = typeof answer.body === "object" ? answer.body : Buffer.from(answer.body ?? "");
     response.statusCode = answer.status;
     response.setHeader("date", new Date(now()).toUTCString());
     response.setHeader("x-amz-request-id", "TEST");
@@ -357,7 +357,7 @@ function operationOf({ method, key, query }: Request): Operation | "none" {
   if (query.get("bucket") === "absent") return method === "GET" ? "List" : "Put";
   const uploads = query.has("uploadId");
   if (key === undefined) {
-    if (method === "GET" && query.get("list-type") === "2") return "List";
+    if (method === "GET" && (query.get("list-type") === "2" || query.has("prefix"))) return "List";
     return method === "POST" && query.has("delete") ? "DeleteObjects" : "none";
   }
   if (method === "GET") return "Get";
@@ -454,30 +454,37 @@ function get(objects: ReadonlyMap<string, StoredObject>, { key = "", headers }: 
   };
 }
 
+/** ListObjectsV2, and what Litestream 0.3 asks for: its predecessor, with keys up to a delimiter as one. */
 function list(
   objects: ReadonlyMap<string, StoredObject>,
   query: ReadonlyMap<string, string>,
   pageKeys: number,
 ): Answer {
   const prefix = query.get("prefix") ?? "";
+  const delimiter = query.get("delimiter") ?? "";
   const after =
-    Buffer.from(query.get("continuation-token") ?? "", "base64").toString() || query.get("start-after") || "";
+    Buffer.from(query.get("continuation-token") ?? "", "base64").toString() ||
+    (query.get("start-after") ?? query.get("marker") ?? "");
   const asked = Math.min(Number(query.get("max-keys") ?? 1000), pageKeys);
   const order = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b));
-  const all = [...objects.keys()].filter((key) => key.startsWith(prefix) && order(key, after) > 0).sort(order);
+  const entryOf = (key: string) => {
+    const end = delimiter === "" ? -1 : key.indexOf(delimiter, prefix.length);
+    return end === -1 ? key : key.slice(0, end + delimiter.length);
+  };
+  const matching = [...objects.keys()].filter((key) => key.startsWith(prefix)).map(entryOf);
+  const all = [...new Set(matching)].filter((entry) => order(entry, after) > 0).sort(order);
   const page = all.slice(0, asked);
   const encoded = query.get("encoding-type") === "url";
   const written = (key: string) =>
     encoded ? encode(key).replaceAll("%2F", "/").replaceAll("%20", "+") : escapeText(key);
   const contents = page.map((key) => {
     const found = objects.get(key);
-    return `<Contents><Key>${written(key)}</Key><LastModified>${new Date(found?.modifiedMs ?? 0).toISOString()}</LastModified><ETag>&quot;${found?.etag}&quot;</ETag><Size>${found?.sizeBytes}</Size><StorageClass>STANDARD</StorageClass></Contents>`;
+    if (found === undefined) return `<CommonPrefixes><Prefix>${written(key)}</Prefix></CommonPrefixes>`;
+    return `<Contents><Key>${written(key)}</Key><LastModified>${new Date(found.modifiedMs).toISOString()}</LastModified><ETag>&quot;${found.etag}&quot;</ETag><Size>${found.sizeBytes}</Size><StorageClass>STANDARD</StorageClass></Contents>`;
   });
-  const next = Buffer.from(page.at(-1) ?? "").toString("base64");
-  const more =
-    all.length > page.length
-      ? `<IsTruncated>true</IsTruncated><NextContinuationToken>${next}</NextContinuationToken>`
-      : "<IsTruncated>false</IsTruncated>";
+  const last = page.at(-1) ?? "";
+  const next = `<NextContinuationToken>${Buffer.from(last).toString("base64")}</NextContinuationToken><NextMarker>${written(last)}</NextMarker>`;
+  const more = all.length > page.length ? `<IsTruncated>true</IsTruncated>${next}` : "<IsTruncated>false</IsTruncated>";
   const head = `<Name>${BUCKET}</Name><Prefix>${written(prefix)}</Prefix><KeyCount>${page.length}</KeyCount><MaxKeys>${asked}</MaxKeys>${encoded ? "<EncodingType>url</EncodingType>" : ""}`;
   return {
     status: 200,
