@@ -11,7 +11,8 @@ Usage
   flysqlite restore [-o FILE] [--timestamp TIME | --txid ID] [--force] [--dry]
                                                    get the database back, as it was at any point
   flysqlite snapshots [--all] [--json]             list the points that the replica can restore to
-  flysqlite verify [--deep]                        read the whole replica, and say whether it is sound
+  flysqlite verify [--deep]                        read the whole replica, and say whether it is sound; with
+                                                   --deep restore it too, and compare with the live database
   npx flysqlite build [--help]                     make an executable with the app's migrations in it
 
   The first word that is no flag begins the app's command. Without a command the start script of

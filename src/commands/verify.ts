@@ -1,23 +1,27 @@
 // `flysqlite verify`: reads all that the replica holds, and says whether it can be restored.
 
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, FlysqliteError } from "../base/errors.ts";
 import { formatBytes, formatDuration } from "../base/format.ts";
 import { decodeLtx } from "../replica/ltx/decode.ts";
 import type { LtxFileInfo } from "../replica/ltx/names.ts";
 import { planRestore } from "../replica/ltx/plan.ts";
-import { type RestorePlan, restoreTo } from "../replica/restore-to.ts";
+import { formatTxid } from "../replica/ltx/txid.ts";
+import { type RestoredDatabase, type RestorePlan, restoreTo } from "../replica/restore-to.ts";
 import { listGenerations, planV03 } from "../replica/v03/plan.ts";
 import type { StepContext } from "../steps/context.ts";
 import type { ObjectStore } from "../storage/store.ts";
-import { findReplica, requireHistory } from "./locate.ts";
+import { type Comparison, compareWithLive } from "./compare-live.ts";
+import { findDatabase, findReplica, requireHistory } from "./locate.ts";
 
 /** How many objects are read at once. */
 const OBJECTS_AT_ONCE = 4;
 
 export type VerifyWords = {
-  /** Restore as well, and let SQLite's integrity_check look at the result. */
+  /** Restore as well, let SQLite's integrity_check look at the result, and compare it with the live database. */
   readonly deep: boolean;
   /** Where a restore may put its temporary file. */
   readonly directory: string;
@@ -49,11 +53,20 @@ export async function verifyCommand(
       plan: () => ({ format: "v03", plan: planV03(v03, { kind: "latest", generation }) }),
     });
   }
+  let comparison: Comparison | undefined;
+  const compare = async (path: string, restored: RestoredDatabase) => {
+    comparison = await compareWithApp(path, restored, { store, context });
+  };
   for (const { what, plan } of plans) {
     // The objects of Litestream 0.3 can be checked only in the order in which they are restored.
     if (what !== "LTX" || (deep && problems.length === 0)) {
-      problems.push(...(await attempt(what, () => restoreAside(plan(), { store, directory, deep, context }))));
+      const use = deep && what === "LTX" ? compare : async () => {};
+      problems.push(...(await attempt(what, () => restoreAside(plan(), { store, directory, deep, context }, use))));
     }
+  }
+  if (comparison?.kind === "compared") {
+    const txid = formatTxid(comparison.txid);
+    for (const text of comparison.different) problems.push(`E_DIVERGED live database at transaction ${txid}: ${text}`);
   }
 
   const count = files.length + v03.snapshots.length + v03.segments.length;
@@ -64,6 +77,38 @@ export async function verifyCommand(
   }
   const how = deep ? "restored and checked" : "checked";
   print(`${store.address}: ${count} objects, ${formatBytes(bytes)}, ${how} in ${took}: all sound\n`);
+  if (deep) print(`${describeComparison(comparison)}\n`);
+}
+
+/** Compares with the app's database on the volume, where there is one. */
+async function compareWithApp(
+  path: string,
+  { position, pageSize, pageCount }: RestoredDatabase,
+  { store, context }: { readonly store: ObjectStore; readonly context: StepContext },
+): Promise<Comparison> {
+  assert(position.format === "ltx", "a generation has no transactions to compare at");
+  let live: string;
+  try {
+    live = await findDatabase(context);
+  } catch (error) {
+    if (!(error instanceof FlysqliteError)) throw error;
+    return { kind: "not compared", why: describe(error) };
+  }
+  if (!existsSync(live)) return { kind: "not compared", why: `there is no "${live}"` };
+  const driver = await context.sqlite(dirname(live));
+  const restored = { path, txid: position.txid, pageSize, pageCount };
+  return compareWithLive(live, restored, { store, driver, signal: context.signal });
+}
+
+function describeComparison(comparison: Comparison | undefined): string {
+  if (comparison === undefined) return "not compared with a live database: the replica has no LTX files";
+  if (comparison.kind === "not compared") return `not compared with a live database: ${comparison.why}`;
+  const { path, txid, same, changedSince, free } = comparison;
+  const left = [
+    changedSince > 0 ? `; ${changedSince} were changed since, and left out` : "",
+    free > 0 ? `; ${free} free ones hold other leftovers` : "",
+  ].join("");
+  return `compared with ${path} as of transaction ${formatTxid(txid)}: ${same} pages are the same${left}`;
 }
 
 async function verifyObjects(
@@ -99,13 +144,15 @@ async function restoreAside(
     readonly deep: boolean;
     readonly context: StepContext;
   },
+  use: (path: string, restored: RestoredDatabase) => Promise<void>,
 ): Promise<void> {
   const { clock, signal } = context;
   const place = await mkdtemp(join(directory, "flysqlite-verify-"));
   try {
     const driver = await context.sqlite(place);
     const target = join(place, "restored.db");
-    await restoreTo({ store, plan, target, driver, clock, signal, integrity: deep ? "full" : "quick" });
+    const integrity = deep ? "full" : "quick";
+    await use(target, await restoreTo({ store, plan, target, driver, clock, signal, integrity }));
   } finally {
     await rm(place, { recursive: true, force: true });
   }

@@ -37,6 +37,12 @@ export async function createImage(path: string): Promise<Image> {
   return new Image(await open(path, "wx+", 0o600), path);
 }
 
+/** Opens one that was built before, to build on. */
+export async function openImage(path: string): Promise<Image> {
+  const file = await open(path, "r+");
+  return new Image(file, path, (await file.stat()).size);
+}
+
 /** Pieces of one size, to be written together. */
 type Batch = {
   /** The pieces, in the order in which they came. Grows: most databases are small. */
@@ -63,9 +69,10 @@ export class Image implements AsyncDisposable {
   /** The file can grow to this size without another look at the disk. */
   #roomBytes = 0;
 
-  constructor(file: FileHandle, path: string) {
+  constructor(file: FileHandle, path: string, sizeBytes = 0) {
     this.#file = file;
     this.path = path;
+    this.#sizeBytes = sizeBytes;
   }
 
   /** Size of the file with all that waits, in bytes. */

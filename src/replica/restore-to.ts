@@ -8,10 +8,11 @@ import { syncDirectory } from "../base/durable-file.ts";
 import { describe, FlysqliteError, systemCode } from "../base/errors.ts";
 import type { Driver } from "../sqlite/driver.ts";
 import { findDamage } from "../sqlite/integrity.ts";
+import type { PageSize } from "../sqlite/page.ts";
 import type { ObjectStore } from "../storage/store.ts";
 import { type DownloadOptions, Vanished } from "./downloads.ts";
-import { createImage, type Image } from "./image.ts";
-import { applyLtx } from "./ltx/apply.ts";
+import { createImage, type Image, openImage } from "./image.ts";
+import { applyLtx, type LtxApplied } from "./ltx/apply.ts";
 import type { LtxFileInfo } from "./ltx/names.ts";
 import type { Txid } from "./ltx/txid.ts";
 import type { V03Plan } from "./v03/plan.ts";
@@ -30,6 +31,7 @@ export type RestoredPosition =
 
 export type RestoredDatabase = {
   readonly position: RestoredPosition;
+  readonly pageSize: PageSize;
   readonly pageCount: number;
   /** Number of objects that were read. */
   readonly fileCount: number;
@@ -111,6 +113,21 @@ export async function restoreTo(options: RestoreToOptions): Promise<RestoredData
   }
 }
 
+/**
+ * Brings a restored database, which nobody has open, from one transaction to a later one: `files` lead there, as
+ * planContinuation() gives them. Fails as restoreTo() does; the database is of no use then.
+ */
+export async function continueTo(
+  { path, ...before }: { readonly path: string; readonly pageSize: PageSize; readonly pageCount: number },
+  files: readonly LtxFileInfo[],
+  downloads: Pick<DownloadOptions, "store" | "signal">,
+): Promise<LtxApplied> {
+  await using image = await openImage(path);
+  const applied = await applyLtx({ files, image, before, ...downloads });
+  await image.drain();
+  return applied;
+}
+
 type Built = Omit<RestoredDatabase, "modifiedMs" | "movedAside">;
 
 /** Builds the database at `temporary`, by another plan where the first one fails for a reason that may pass. */
@@ -151,7 +168,7 @@ async function buildOnce(
   const { position, pageSize, pageCount, notes } = await apply(plan, image, downloads);
   await image.sync();
   image.checkHeader({ pageSize, pageCount });
-  return { position, pageCount, fileCount: objects.length, sizeBytes: pageCount * pageSize, notes };
+  return { position, pageSize, pageCount, fileCount: objects.length, sizeBytes: pageCount * pageSize, notes };
 }
 
 async function apply(plan: RestorePlan, image: Image, downloads: DownloadOptions) {

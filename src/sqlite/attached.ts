@@ -470,7 +470,8 @@ function sleepMs(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
-function beginRead(connection: Connection): void {
+/** Begins a read transaction, and takes its snapshot. */
+export function beginRead(connection: Connection): void {
   connection.exec("BEGIN");
   try {
     connection.all("SELECT 1 FROM sqlite_schema LIMIT 1"); // BEGIN alone takes no snapshot
@@ -480,12 +481,12 @@ function beginRead(connection: Connection): void {
   }
 }
 
-function stamp(file: number): FileStamp {
+export function stamp(file: number): FileStamp {
   const { size, mtimeMs } = fstatSync(file);
   return { sizeBytes: size, modifiedMs: mtimeMs };
 }
 
-function sameStamp(a: FileStamp, b: FileStamp): boolean {
+export function sameStamp(a: FileStamp, b: FileStamp): boolean {
   return a.sizeBytes === b.sizeBytes && a.modifiedMs === b.modifiedMs;
 }
 

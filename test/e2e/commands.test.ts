@@ -6,8 +6,9 @@ import { cpSync, existsSync, readdirSync, readFileSync, utimesSync, writeFileSyn
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { RestorePoint } from "../../src/commands/snapshots.ts";
-import { ROOT } from "../support/box.ts";
+import { createBox, ROOT } from "../support/box.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
+import { treeOf } from "../support/tree.ts";
 
 const FIXTURES = join(ROOT, "test/fixtures/litestream/generated");
 const VERSIONS = ["v0.3.13", "v0.5.0", "v0.5.15", "v0.5.16"];
@@ -127,7 +128,52 @@ describe("flysqlite verify", () => {
     using directory = temporaryDirectory();
     const replica = copyReplica(version, directory.path);
     const { status, stdout } = await run(["verify", "--deep", "--replica", replica]);
-    expect(stdout).toMatch(/all sound\n$/);
+    expect(stdout).toMatch(/all sound\n/);
+    expect(status).toBe(0);
+  });
+
+  it("compares with the live database, while the app writes to it and when it is stopped, and touches nothing", async () => {
+    using box = createBox();
+    const running = await box.start();
+    await running.listening();
+    await running.line(/copied the whole database/);
+    const add = (text: string) => running.request("POST", "/entries", { author: "ann", text });
+    for (let row = 0; row < 20; row += 1) await add(`row ${row}`);
+    const comparison =
+      /all sound\ncompared with \/data\/dev\.db as of transaction [0-9a-f]{16}: [1-9]\d* pages are the same/;
+
+    let isVerified = false;
+    const verified = box.run({ words: ["verify", "--deep"] }).finally(() => {
+      isVerified = true;
+    });
+    while (!isVerified) await add("meanwhile");
+    const meanwhile = await verified;
+    expect(meanwhile.exitStatus, meanwhile.output).toBe(0);
+    expect(meanwhile.standardOutput).toMatch(comparison);
+
+    expect(await running.stop(), running.output()).toBe(0);
+    // Beside them, SQLite's shared memory: with nobody there it is made anew.
+    const files = () => ({ ...treeOf(box.volume), "dev.db-shm": "", replica: JSON.stringify(treeOf(box.replica)) });
+    const before = files();
+    const afterwards = await box.run({ words: ["verify", "--deep"] });
+    expect(afterwards.exitStatus, afterwards.output).toBe(0);
+    expect(afterwards.standardOutput).toMatch(comparison);
+    expect(afterwards.standardOutput).not.toContain("were changed since");
+    expect(files()).toEqual(before);
+  });
+
+  it("says why it compares with no live database", async () => {
+    using directory = temporaryDirectory();
+    const replica = copyReplica("v0.5.16", directory.path);
+    const { status, stdout } = await run([
+      "verify",
+      "--deep",
+      "--replica",
+      replica,
+      "--volume",
+      join(directory.path, "none"),
+    ]);
+    expect(stdout).toMatch(/all sound\nnot compared with a live database: Cannot find the volume/);
     expect(status).toBe(0);
   });
 

@@ -19,7 +19,8 @@ export type LtxApplied = {
 };
 
 /**
- * Writes the state after `files` (oldest first, none left out) to the empty `image`.
+ * Writes the state after `files` (oldest first, none left out) to `image`, which is empty or holds the state before
+ * them: `before` says how large that is.
  *
  * The newest file is read first, and each page written once: as the newest file has it. A file's page that lies above
  * the database's size after any later file was dropped by that one, so it doesn't count even where the database grew
@@ -31,8 +32,13 @@ export type LtxApplied = {
 export async function applyLtx({
   files,
   image,
+  before,
   ...options
-}: DownloadOptions & { readonly files: readonly LtxFileInfo[]; readonly image: Image }): Promise<LtxApplied> {
+}: DownloadOptions & {
+  readonly files: readonly LtxFileInfo[];
+  readonly image: Image;
+  readonly before?: Pick<LtxApplied, "pageSize" | "pageCount"> | undefined;
+}): Promise<LtxApplied> {
   const written = new PageSet();
   let newest: LtxApplied | undefined;
   let noSpace: unknown;
@@ -45,8 +51,9 @@ export async function applyLtx({
         if (found.min !== min || found.max !== max)
           throw corrupt(key, "its header names other transactions than its name");
         newest ??= { txid: max, pageSize, pageCount: commit };
-        if (pageSize !== newest.pageSize) {
-          throw corrupt(key, `its pages have ${pageSize} bytes, those after it ${newest.pageSize}`);
+        const expected = before?.pageSize ?? newest.pageSize;
+        if (pageSize !== expected) {
+          throw corrupt(key, `its pages have ${pageSize} bytes, those of the other files ${expected}`);
         }
         smallestPageCount = Math.min(smallestPageCount, commit);
         if (newest.txid === max) noSpace = lackOfSpace(image, commit * pageSize);
@@ -61,7 +68,8 @@ export async function applyLtx({
     assert(header.max === max);
   }
   assert(newest !== undefined, "a plan has at least one file");
-  const missing = findMissing(written, newest);
+  const kept = Math.min(before?.pageCount ?? 0, smallestPageCount);
+  const missing = findMissing(written, newest, kept);
   if (missing !== undefined) {
     throw corrupt(formatTxid(newest.txid), `page ${missing} of its ${newest.pageCount} is in none of the files`);
   }
@@ -78,10 +86,10 @@ function lackOfSpace(image: Image, sizeBytes: number): unknown {
   }
 }
 
-/** The first page that no file gave. The lock page never is in a file, and stays zero. */
-function findMissing(written: PageSet, { pageSize, pageCount }: LtxApplied): number | undefined {
+/** The first page above `kept` that no file gave. The lock page never is in a file, and stays zero. */
+function findMissing(written: PageSet, { pageSize, pageCount }: LtxApplied, kept: number): number | undefined {
   const lock = lockPage(pageSize);
-  for (let page = 1; page <= pageCount; page += 1) {
+  for (let page = kept + 1; page <= pageCount; page += 1) {
     if (page !== lock && !written.has(toPageNumber(page))) return page;
   }
   return undefined;

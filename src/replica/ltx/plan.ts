@@ -28,11 +28,37 @@ export function planRestore(files: readonly LtxFileInfo[], target: RestoreTarget
       (best, file) => (best === undefined || file.max > best.max ? file : best),
       undefined,
     );
-  const plan = snapshot === undefined ? [] : [snapshot];
-  let reached = snapshot?.max ?? NO_TXID;
+  const steps = stepsFrom(eligible, snapshot?.max ?? NO_TXID);
+  const plan = snapshot === undefined ? steps : [snapshot, ...steps];
+  const reached = plan.at(-1)?.max ?? NO_TXID;
+  if (target.kind === "txid" && reached !== target.txid) throw notReached(files, target.txid, reached);
+  if (plan.length === 0) throw nothing(files, target);
+  return plan;
+}
 
+/**
+ * Lists the files that lead on from the state after `from` to the one after `to`, in the order to apply them. Fails
+ * with E_REPLICA_GAP where they don't, as where merges went beyond `to` in the meantime.
+ */
+export function planContinuation(
+  files: readonly LtxFileInfo[],
+  { from, to }: { readonly from: Txid; readonly to: Txid },
+): readonly LtxFileInfo[] {
+  const steps = stepsFrom(
+    files.filter((file) => isWithin(file, { kind: "txid", txid: to })),
+    from,
+  );
+  const reached = steps.at(-1)?.max ?? from;
+  if (reached !== to) throw notReached(files, to, reached);
+  return steps;
+}
+
+/** The files below the snapshots' level that join on to `from`, each leading farther than the one before. */
+function stepsFrom(files: readonly LtxFileInfo[], from: Txid): readonly LtxFileInfo[] {
+  const plan: LtxFileInfo[] = [];
+  let reached = from;
   // Sorted by their start, the files that join on to `reached` are always a prefix, and one pass is enough.
-  const steps = eligible.filter((file) => file.level !== SNAPSHOT_LEVEL).sort(byMin);
+  const steps = files.filter((file) => file.level !== SNAPSHOT_LEVEL).sort(byMin);
   let farthest: LtxFileInfo | undefined;
   let next = 0;
   while (true) {
@@ -43,11 +69,8 @@ export function planRestore(files: readonly LtxFileInfo[], target: RestoreTarget
     plan.push(farthest);
     reached = farthest.max;
   }
-
   const beyond = steps[next];
   if (beyond !== undefined) throw hole(reached, beyond);
-  if (target.kind === "txid" && reached !== target.txid) throw notReached(files, target.txid, reached);
-  if (plan.length === 0) throw nothing(files, target);
   return plan;
 }
 

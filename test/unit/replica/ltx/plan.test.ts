@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type LtxFileInfo, parseLtxName } from "../../../../src/replica/ltx/names.ts";
-import { planRestore, type RestoreTarget } from "../../../../src/replica/ltx/plan.ts";
+import { planContinuation, planRestore, type RestoreTarget } from "../../../../src/replica/ltx/plan.ts";
 import { parseTxid, toTxid } from "../../../../src/replica/ltx/txid.ts";
 import { listReplica, REPLICAS, type RestoreResult, readExpected } from "./support.ts";
 
@@ -106,6 +106,24 @@ describe("planRestore", () => {
 });
 
 /** A file written as level/first-last@time, in decimal. */
+describe("planContinuation", () => {
+  const files = listing("9/1-9", "0/3-3", "0/4-4", "0/5-5", "1/2-4", "0/6-6");
+  const continued = (from: bigint, to: bigint) =>
+    planContinuation(files, { from: toTxid(from), to: toTxid(to) }).map(({ key }) => key);
+
+  it("leads on from a state, by as few files as there are, and never beyond what is asked for", () => {
+    expect(continued(3n, 6n)).toEqual(["1/2-4", "0/5-5", "0/6-6"]);
+    expect(continued(3n, 4n)).toEqual(["1/2-4"]);
+    expect(continued(4n, 5n)).toEqual(["0/5-5"]);
+    expect(continued(5n, 5n)).toEqual([]);
+  });
+
+  it("fails where there is no way on, also where a merge goes beyond what is asked for", () => {
+    expect(() => continued(6n, 7n)).toThrow(gapError("transaction 0000000000000007 is missing"));
+    expect(() => continued(1n, 2n)).toThrow(gapError('is kept only within "1/2-4", with later ones'));
+  });
+});
+
 function info(text: string): LtxFileInfo {
   const [, level, first, last, time] = /^(\d)\/(\d+)-(\d+)(?:@(\d+))?$/.exec(text) ?? [];
   const range = parseLtxName(`${padded(first ?? "")}-${padded(last ?? "")}.ltx`);
