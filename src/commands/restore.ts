@@ -45,8 +45,9 @@ export async function restoreCommand(
     return;
   }
   requireHistory(found);
-  const { store, content } = found;
-  const plan = await planFor(target, { store, content, signal });
+  const { store } = found;
+  let { content } = found;
+  let plan = await planFor(target, { store, content, signal });
   if (words.dry) return telling.print(describePlan(plan));
 
   const path = output ?? (await findDatabase(context));
@@ -56,7 +57,13 @@ export async function restoreCommand(
     });
   }
   const driver = await context.sqlite(dirname(path));
-  using _lock = existsSync(stateDirectory(path)) ? await lockDatabase(path, driver) : undefined;
+  const isApps = output === undefined;
+  using _lock = isApps || existsSync(stateDirectory(path)) ? await lockDatabase(path, driver) : undefined;
+  if (isApps) {
+    // A keeper that had the lock until now has shipped its last commits.
+    content = await inspectReplica(store, { signal });
+    plan = await planFor(target, { store, content, signal });
+  }
   const startedMs = clock.monotonic();
   const restored = await restoreTo({
     store,
@@ -68,9 +75,7 @@ export async function restoreCommand(
     integrity,
     replaces: words.force,
     // The next start finds a database that it knows, and goes on from it.
-    ...(output === undefined
-      ? { verified: (image) => noteRestored(path, { ...found, restored: image }, context) }
-      : {}),
+    ...(isApps ? { verified: (image) => noteRestored(path, { store, content, restored: image }, context) } : {}),
     progress: telling.progress,
     replan: async () => planFor(target, { store, content: await inspectReplica(store, { signal }), signal }),
   });

@@ -35,15 +35,15 @@ async function replicated() {
     app,
     store,
     sync: () => replicator.ask("sync"),
-    maintain: () => replicator.ask("maintain"),
+    maintain: () => replicator.ask("capture"),
     kill: () => replicator.kill(),
     /** Has the log begun anew, so that most pages stand in the database file alone. */
     async renewLog(): Promise<void> {
       await replicator.ask("sync");
-      await replicator.ask("maintain"); // moves the replicator's own hold to the log's end
+      await replicator.ask("capture"); // moves the replicator's own hold to the log's end
       const { log, checkpointed } = await app.checkpoint("PASSIVE");
       expect(checkpointed).toBe(log);
-      await replicator.ask("maintain");
+      await replicator.ask("capture");
       await app.commit(1);
       await replicator.ask("sync");
     },
