@@ -10,7 +10,7 @@ import type { AssetName } from "../src/base/assets.ts";
 import { describe, FlysqliteError } from "../src/base/errors.ts";
 import { version } from "../src/base/version.ts";
 import type { PackedBundle } from "./pack-bundle.ts";
-import { addonPath, type NodeBinary } from "./target.ts";
+import { addonPath, koffiPath, type NodeBinary } from "./target.ts";
 
 export type Ingredients = {
   /** Path of the bundled program, dist/main.cjs. */
@@ -29,7 +29,8 @@ export type Executable = {
 };
 
 /**
- * Options of the Node inside. They are fixed: NODE_OPTIONS does not reach PID 1, and goes on to the app untouched.
+ * Options of the Node inside. NODE_OPTIONS does not reach PID 1, and goes on to the app untouched; only the word
+ * `--node-options=` changes them, which src/runtime/run-as-node.ts gives where this executable is the app's Node.
  *
  * V8 would let the heap grow to 256 MB and more, which a container of 256 MB does not have. Pages and files are
  * buffers, outside of this heap; 128 MB of old objects and 3 x 8 MB of young ones is ten times what was seen.
@@ -86,6 +87,7 @@ async function makeBlob({ program, bundle, node, workshop }: BlobIngredients): P
   const assets: { readonly [name in AssetName]?: string } = {
     ...Object.fromEntries(Object.keys(files).map((name) => [name, name])),
     "better_sqlite3.node": addonPath(node.target),
+    "koffi.node": koffiPath(node.target),
   };
   const config = {
     // Relative names, as the blob remembers the program's.
@@ -95,7 +97,7 @@ async function makeBlob({ program, bundle, node, workshop }: BlobIngredients): P
     useSnapshot: false,
     useCodeCache: true,
     execArgv: NODE_OPTIONS,
-    execArgvExtension: "none",
+    execArgvExtension: "cli",
     assets,
   };
   await Promise.all([

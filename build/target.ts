@@ -116,3 +116,10 @@ export function addonPath({ architecture, libc }: Target): string {
   const name = `${libc === "musl" ? "linuxmusl" : "linux"}-${architecture}.node`;
   return join(packageDirectory, "prebuilds", name);
 }
+
+/** Path of the koffi addon for a target, in the package of that architecture, which koffi asks npm to install. */
+export function koffiPath({ architecture, libc }: Target): string {
+  const koffi = createRequire(import.meta.filename).resolve("koffi");
+  const packageFile = createRequire(koffi).resolve(`@koromix/koffi-linux-${architecture}/package.json`);
+  return join(dirname(packageFile), `${libc === "musl" ? "musl" : "linux"}_${architecture}`, "koffi.node");
+}

@@ -3,21 +3,32 @@
 //   supervisor  what a user starts: PID 1 in a container
 //   keeper      its child, "@keeper": the database's side
 //   migrator    the keeper's child, "@migrate": applies pending migrations, then ends
+//   node        called by the name "node", in an image that has no other: runs the app's script
 
 import { spawn } from "node:child_process";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
+import { basename, resolve } from "node:path";
 import { isSea } from "node:sea";
+import { isatty } from "node:tty";
 import { FlysqliteError, Refusal, toFlysqliteError } from "./base/errors.ts";
+import { type Log, warn } from "./base/events.ts";
 import type { FromKeeper, ToKeeper } from "./base/messages.ts";
-import { KEEPER_AGAIN_ROLE, KEEPER_ROLE, MIGRATOR_ROLE } from "./base/roles.ts";
+import { createRedactor } from "./base/redact.ts";
+import { KEEPER_AGAIN_ROLE, KEEPER_ROLE, MIGRATOR_ROLE, NODE_NAME } from "./base/roles.ts";
 import { seaAssets } from "./base/sea.ts";
 import { systemClock, systemRandom } from "./base/system.ts";
 import { version } from "./base/version.ts";
 import { asksForJson, type CommandLine, parseCommandLine } from "./cli/arguments.ts";
 import { helpText } from "./cli/help.ts";
-import { createLog, renderFailure } from "./cli/render-event.ts";
-import type { LogFormat } from "./config/settings.ts";
+import { createLineWriter, type LineWriter, writeAll } from "./cli/line-writer.ts";
+import { createLog, renderFailure, renderLine } from "./cli/render-event.ts";
+import { type Flag, type LogFormat, variableOf } from "./config/settings.ts";
+import { DEFAULT_VOLUME } from "./config/volume.ts";
+import { isInPath, type ProvidedNode, provideNode, startAtOnce } from "./runtime/provide-node.ts";
 import type { StepContext } from "./steps/context.ts";
+import { type HeldSignals, holdSignals } from "./supervisor/held-signals.ts";
+import type { Identity } from "./supervisor/privileges.ts";
+import { STOP_SIGNALS } from "./supervisor/signals.ts";
 import { supervise } from "./supervisor/supervisor.ts";
 
 type Run = Extract<CommandLine, { kind: "run" }>;
@@ -26,25 +37,50 @@ type ReplicaCommand = Extract<CommandLine, { kind: "restore" | "snapshots" | "ve
 /** How this program is started in another role. Run by Node, the script's path comes first. */
 const program: readonly [string, ...string[]] = isSea()
   ? [process.execPath]
-  : [process.execPath, process.argv[1] ?? ""];
+  : [process.execPath, "--disable-sigusr1", process.argv[1] ?? ""];
 
-const writeLine = (line: string) => void process.stderr.write(`${line}\n`);
+/** How long the end of the log may take where nobody reads it, in milliseconds. */
+const FLUSH_MS = 200;
 
-/** How a failure is printed. The command line may say so, once it is read. */
-let failureFormat = logFormat(undefined);
+/** What we make is for our own user alone. */
+const OWN_MASK = 0o077;
+
+const STDIN = 0;
+const STDOUT = 1;
+const STDERR = 2;
+
+/** How lines are written. The command line may say so, once it is read. */
+let format = logFormat(undefined);
+
+const redact = createRedactor(process.env);
+let lines: LineWriter | undefined;
+
+function writeLine(line: string): void {
+  const describeDropped = (count: number) =>
+    renderLine(warn("log", `${count} lines were dropped, as nobody read them`), format);
+  lines ??= createLineWriter({ fd: STDERR, describeDropped });
+  lines.write(redact(line));
+}
+
+const print = (text: string) => void writeAll(STDOUT, text);
 
 async function main([role, ...rest]: readonly string[]): Promise<number> {
   if (role === MIGRATOR_ROLE) return runMigrator();
   if (role === KEEPER_ROLE || role === KEEPER_AGAIN_ROLE) return runKeeper(rest, { again: role === KEEPER_AGAIN_ROLE });
 
+  const signals = holdSignals(process);
   const words = process.argv.slice(2);
   const commandLine = await readCommandLine(words);
+  if (commandLine.kind === "run" && !commandLine.dry) return runSupervisor(commandLine, words, signals);
+  // All others end as any program does.
+  const stop = signals.release().find((name) => STOP_SIGNALS.has(name));
+  if (stop !== undefined) return 128 + constants.signals[stop];
   switch (commandLine.kind) {
     case "help":
-      process.stdout.write(helpText(version));
+      print(helpText(version));
       return 0;
     case "version":
-      process.stdout.write(`flysqlite ${version}\n`);
+      print(`flysqlite ${version}\n`);
       return 0;
     case "build":
       throw new FlysqliteError("E_USAGE", "Cannot build here: an executable can't make another one", {
@@ -55,7 +91,7 @@ async function main([role, ...rest]: readonly string[]): Promise<number> {
     case "verify":
       return runReplicaCommand(commandLine);
     case "run":
-      return commandLine.dry ? dryRun(commandLine) : runSupervisor(commandLine, words);
+      return dryRun(commandLine);
   }
 }
 
@@ -63,35 +99,96 @@ async function main([role, ...rest]: readonly string[]): Promise<number> {
 async function readCommandLine(words: readonly string[]): Promise<CommandLine> {
   try {
     const commandLine = parseCommandLine(words);
-    if (commandLine.kind === "run") failureFormat = logFormat(commandLine);
+    if (commandLine.kind === "run") format = logFormat(commandLine);
     return commandLine;
   } catch (error) {
     const { renderRefusalJson } = await import("./cli/render-plan.ts");
-    if (asksForJson(words)) process.stdout.write(renderRefusalJson(asRefusal(error).failures));
+    if (asksForJson(words)) print(renderRefusalJson(asRefusal(error).failures));
     throw error;
   }
 }
 
-function runSupervisor(run: Run, words: readonly string[]): Promise<number> {
+async function runSupervisor(run: Run, words: readonly string[], signals: HeldSignals): Promise<number> {
+  const log = createLog(logFormat(run), writeLine, systemClock);
+  const volume = resolve(told(run, "volume") ?? DEFAULT_VOLUME);
+  const environment = { ...process.env, ...(await becomeTold(run, { volume, log })) };
+  using node = provideNodeIfMissing();
+  if (node !== undefined) environment["PATH"] = [environment["PATH"] ?? "", node.directory].join(":");
+
   const [file, ...first] = program;
-  return supervise({
+  return await supervise({
     startKeeper: ({ again }) => {
       const args = [...first, again ? KEEPER_AGAIN_ROLE : KEEPER_ROLE, ...words];
       // Its own session: what a terminal sends to the foreground is for the app.
-      return spawn(file, args, { stdio: ["ignore", 2, 2, "ipc"], detached: true });
+      return spawn(file, args, { stdio: ["ignore", STDERR, STDERR, "ipc"], detached: true, env: environment });
     },
-    signals: process,
-    hasTerminal: process.stdin.isTTY === true,
+    signals,
+    hasTerminal: isatty(STDIN),
+    prepare: (launch) => (node === undefined ? launch : startAtOnce(launch, node)),
+    createReaper: async ({ databaseDirectory, isOurs }) => {
+      const { loadSystemCalls } = await import("./base/system-calls.ts");
+      const { createReaper } = await import("./supervisor/reaper.ts");
+      const { addonDirectories } = await import("./sqlite/load-driver.ts");
+      const directories = addonDirectories({ tmpdir: environment["TMPDIR"], databaseDirectory });
+      const loaded = loadSystemCalls({ assets: seaAssets, directories });
+      return createReaper({
+        loaded,
+        isFirst: process.pid === 1,
+        isOurs,
+        log,
+        later: (call) => void setImmediate(call),
+      });
+    },
+    suspend: () => void process.kill(process.pid, "SIGSTOP"), // PID 1 can't be stopped, and goes on
     clock: systemClock,
-    log: createLog(logFormat(run), writeLine, systemClock),
+    log,
   });
+}
+
+/** Gives up root where that is told, and gives the variables that change with it. */
+async function becomeTold(
+  run: Run,
+  { volume, log }: { readonly volume: string; readonly log: Log },
+): Promise<NodeJS.ProcessEnv> {
+  const user = told(run, "user");
+  const { becomeUser, belongsToRoot, isRoot } = await import("./supervisor/privileges.ts");
+  const identity = process as Identity;
+  if (user === undefined) {
+    if (isRoot(identity) && belongsToRoot(volume))
+      log(warn("launch", "the app runs as root: name a user of the image with --user (--user root says: on purpose)"));
+    return {};
+  }
+  const { home } = becomeUser(user, { identity, volume });
+  return isRoot(identity) ? {} : { HOME: home };
+}
+
+function provideNodeIfMissing(): ProvidedNode | undefined {
+  if (!isSea() || isInPath(NODE_NAME, process.env["PATH"] ?? "")) return undefined;
+  const temporary = process.env["TMPDIR"];
+  return provideNode(process.execPath, [...(temporary === undefined ? [] : [temporary]), "/tmp", "/run", "/dev/shm"]);
+}
+
+/** A setting that is needed before all of them are read. */
+function told(run: Run, flag: Flag): string | undefined {
+  return run.flags[flag] ?? process.env[variableOf(flag)];
 }
 
 async function runKeeper(words: readonly string[], { again }: { readonly again: boolean }): Promise<number> {
   const run = await readCommandLine(words);
   if (run.kind !== "run") throw new FlysqliteError("E_INTERNAL", `the keeper was started for "${run.kind}"`);
   const stop = new AbortController();
-  process.on("SIGTERM", () => stop.abort(new Error("stopped by SIGTERM")));
+  // Once the app runs its end is what counts: the supervisor tells, whoever else may send this to every process.
+  let isReady = false;
+  process.on("SIGTERM", () => void (isReady || stop.abort(new Error("stopped by SIGTERM"))));
+  const appMask = process.umask(OWN_MASK);
+  const asApp = <Started>(start: () => Started): Started => {
+    process.umask(appMask);
+    try {
+      return start();
+    } finally {
+      process.umask(OWN_MASK);
+    }
+  };
   const messages: ToKeeper[] = [];
   let deliver: (message: ToKeeper) => void = (message) => void messages.push(message);
   process.on("message", (message: ToKeeper) => deliver(message));
@@ -101,6 +198,7 @@ async function runKeeper(words: readonly string[], { again }: { readonly again: 
   const channel = {
     send: (message: FromKeeper) =>
       new Promise<void>((resolve) => {
+        isReady = true;
         if (process.send?.(message, () => resolve()) === undefined) resolve();
       }),
     onMessage(listener: (message: ToKeeper) => void) {
@@ -109,7 +207,7 @@ async function runKeeper(words: readonly string[], { again }: { readonly again: 
     },
   };
   try {
-    await keep(channel, { ...(await createContext(run, stop.signal)), again });
+    await keep(channel, { ...(await createContext(run, stop.signal)), asApp, again });
     return 0;
   } catch (error) {
     if (stop.signal.aborted) return 128 + 15;
@@ -127,12 +225,12 @@ async function dryRun(run: Run): Promise<number> {
     const sqlite = async () => createNodeSqliteDriver();
     const context = { ...(await createContext(run, new AbortController().signal)), sqlite };
     const planned = await plan(await openBundle(context), context);
-    process.stdout.write(run.json ? renderPlanJson(planned) : renderPlan(planned));
+    print(run.json ? renderPlanJson(planned) : renderPlan(planned));
     return 0;
   } catch (error) {
     const { failures } = asRefusal(error);
-    if (run.json) process.stdout.write(renderRefusalJson(failures));
-    for (const failure of failures) for (const line of renderFailure(failure, failureFormat)) writeLine(line);
+    if (run.json) print(renderRefusalJson(failures));
+    for (const failure of failures) for (const line of renderFailure(failure, format)) writeLine(line);
     return failures[0].exitStatus;
   }
 }
@@ -148,7 +246,6 @@ async function runReplicaCommand(words: ReplicaCommand): Promise<number> {
   }
   const { createProgress } = await import("./cli/progress.ts");
   const progress = createProgress(process.stderr, systemClock);
-  const print = (text: string) => void process.stdout.write(text);
   try {
     const context = await createContext({ flags: words.flags, command: [] }, stop.signal);
     if (words.kind === "snapshots") {
@@ -197,6 +294,7 @@ async function createContext(run: Pick<Run, "flags" | "command">, signal: AbortS
     log,
     at: () => {},
     signal,
+    asApp: (start) => start(),
     program,
     replica: createReplicaStore({ settings, environment, clock: systemClock, random: systemRandom, log }),
     sqlite: (databaseDirectory) => {
@@ -217,15 +315,22 @@ function asRefusal(error: unknown): Refusal {
   return error instanceof Refusal ? error : new Refusal([toFlysqliteError(error)]);
 }
 
-// A log reader that goes away must not take us, and with us the app, along.
-for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
-
-main(process.argv.slice(2)).then(
-  (exitStatus) => process.exit(exitStatus),
-  (error: unknown) => {
+function runMain(): void {
+  main(process.argv.slice(2)).then(end, (error: unknown) => {
     const { failures } = asRefusal(error);
-    for (const failure of failures) for (const line of renderFailure(failure, failureFormat)) writeLine(line);
+    for (const failure of failures) for (const line of renderFailure(failure, format)) writeLine(line);
     if (failures[0].code === "E_INTERNAL" && error instanceof Error) writeLine(error.stack ?? "");
-    process.exit(failures[0].exitStatus);
-  },
-);
+    end(failures[0].exitStatus);
+  });
+}
+
+function end(exitStatus: number): void {
+  lines?.flush(FLUSH_MS);
+  process.exit(exitStatus);
+}
+
+if (isSea() && basename(process.argv[1] ?? "") === NODE_NAME) {
+  void import("./runtime/run-as-node.ts").then(({ runAsNode }) => runAsNode(process.argv.slice(2), process));
+} else {
+  runMain();
+}

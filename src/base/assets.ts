@@ -7,5 +7,8 @@ export type Assets = {
   read(name: AssetName): Uint8Array | undefined;
 };
 
-/** `index.json`: manifest and hashes. `bundle.tar`: the app's bundle. `better_sqlite3.node`: SQLite's native addon. */
-export type AssetName = "index.json" | "bundle.tar" | "better_sqlite3.node";
+/**
+ * `index.json`: manifest and hashes. `bundle.tar`: the app's bundle. `better_sqlite3.node`: SQLite's native addon.
+ * `koffi.node`: the one for system calls.
+ */
+export type AssetName = "index.json" | "bundle.tar" | "better_sqlite3.node" | "koffi.node";

@@ -13,7 +13,8 @@ export type Step =
   | "launch"
   | "stop"
   | "build"
-  | "keeper";
+  | "keeper"
+  | "log";
 
 export type Level = "debug" | "info" | "warn";
 

@@ -8,14 +8,21 @@ export type Launch = {
   readonly environment: Readonly<Record<string, string>>;
 };
 
+export type RestartPolicy = "never" | "on-failure";
+
 export type FromKeeper = {
   /** The database is ready and, where it is replicated, held: the app may start. */
   readonly kind: "ready";
-  readonly launch: Launch;
+  /** Undefined where there is no app: we are here to replicate. */
+  readonly launch: Launch | undefined;
+  /** Whether an app that failed is started again, or is the platform's to restart. */
+  readonly restart: RestartPolicy;
   /** False where nothing is replicated: the keeper has done its work, and ends. */
   readonly replicating: boolean;
   /** Time from a stop signal to our exit, in milliseconds. */
   readonly stopTimeoutMs: number;
+  /** Directory of the database: where an addon may be put for a moment if nowhere else. */
+  readonly databaseDirectory: string;
 };
 
 export type ToKeeper =

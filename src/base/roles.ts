@@ -6,3 +6,6 @@ export const KEEPER_ROLE = "@keeper";
 export const KEEPER_AGAIN_ROLE = "@keeper-again";
 
 export const MIGRATOR_ROLE = "@migrate";
+
+/** Called by this name, the executable is a Node. */
+export const NODE_NAME = "node";

@@ -2,7 +2,7 @@
 
 import { parseArgs } from "node:util";
 import { describe, FlysqliteError } from "../base/errors.ts";
-import { FLAGS, type Flag } from "../config/settings.ts";
+import { FLAGS, type Flag, SWITCHES } from "../config/settings.ts";
 
 export type CommandLine =
   | { readonly kind: "help" }
@@ -54,7 +54,7 @@ export function parseCommandLine(words: readonly string[]): CommandLine {
   if (words[0] === "snapshots") return parseSnapshots(words.slice(1));
   if (words[0] === "verify") return parseVerify(words.slice(1));
   const { ours, command } = splitAtCommand(words);
-  const values = parse(ours, { strings: FLAGS, booleans: ["dry", "json", "help", "version"] });
+  const values = parse(ours, { strings: FLAGS, booleans: ["dry", "json", "help", "version", ...SWITCHES] });
   if (values["help"] === true) return { kind: "help" };
   if (values["version"] === true) return { kind: "version" };
   const flags = readFlags(values);
@@ -114,6 +114,7 @@ function readFlags(values: Values): Flags {
     const value = values[flag];
     if (typeof value === "string") flags[flag] = value;
   }
+  for (const name of SWITCHES) if (values[name] === true) flags[name] = "on";
   return flags;
 }
 

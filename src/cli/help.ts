@@ -1,6 +1,6 @@
 // What `flysqlite --help` prints. README shows the same tables.
 
-import { FAILURES } from "../base/errors.ts";
+import { exitStatusRows } from "./exit-statuses.ts";
 
 export function helpText(version: string): string {
   return `flysqlite ${version}: runs a Prisma app on SQLite in a container
@@ -30,6 +30,11 @@ Flags, each also as an environment variable (--volume is FLYSQLITE_VOLUME, and s
   --fence MODE           one machine at a time writes to the replica: auto, required, off (default auto)
   --on-stale-volume DO   where the volume is older than its replica: refuse, or restore (default refuse)
   --log FORMAT           text, json, quiet, or debug (default text)
+  --user NAME            user[:group] to become before anything is done, by name or number; root says: on purpose root
+  --restart WHEN         never, or on-failure: start a failed app again, after 1, 2, 4 ... 30 s (default never)
+  --share-aws on|off     whether the app gets the variables AWS_*, which are the bucket's keys (default on)
+  --swap SIZE            make a swap file of that size, such as 512MB, where the host lets us (default none)
+  --keep-package-manager start npm, npx and the like, also where they would only start something else
   --dry, --json, --help, --version
 
 Flags of restore
@@ -43,7 +48,6 @@ Flags of restore
   --dry                  print the objects that would be read
 
 Exit status
-  The app's own. 128 + n where signal n ended it. Otherwise one of these:
 ${exitStatusTable()}
 
 Examples
@@ -53,14 +57,9 @@ Examples
 `;
 }
 
-/** One line a status, with the codes that end with it. */
+/** One line a failure, by status. */
 export function exitStatusTable(): string {
-  const byStatus = new Map<number, string[]>();
-  for (const [code, { exitStatus }] of Object.entries(FAILURES)) {
-    byStatus.set(exitStatus, [...(byStatus.get(exitStatus) ?? []), code]);
-  }
-  return [...byStatus]
-    .sort(([a], [b]) => a - b)
-    .map(([status, codes]) => `  ${String(status).padStart(4)}  ${codes.join(", ")}`)
+  return exitStatusRows()
+    .map(({ status, code, meaning }) => `  ${status.padStart(9)}  ${code === "" ? "" : code.padEnd(26)}${meaning}`)
     .join("\n");
 }

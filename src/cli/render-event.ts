@@ -15,10 +15,13 @@ export function createLog(format: LogFormat, write: (line: string) => void, cloc
   return (event) => {
     if (event.level === "debug" && format !== "debug") return;
     if (event.level !== "warn" && format === "quiet") return;
-    if (format === "json") return write(JSON.stringify(event));
     const time = format === "debug" && clock !== undefined ? `${clock.monotonic().toFixed(0).padStart(6)} ms  ` : "";
-    write(time + renderEvent(event));
+    write(time + renderLine(event, format));
   };
+}
+
+export function renderLine(event: Event, format: LogFormat): string {
+  return format === "json" ? JSON.stringify(event) : renderEvent(event);
 }
 
 export function renderEvent({ level, step, text }: Event): string {

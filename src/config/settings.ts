@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { describe, FlysqliteError, systemCode } from "../base/errors.ts";
 import { DEFAULT_LEVELS, type LevelSettings } from "../base/level-settings.ts";
+import type { RestartPolicy } from "../base/messages.ts";
 import { redact } from "../base/redact.ts";
 import { parseDuration } from "./duration.ts";
 import { type DatabaseEntry, parseLitestreamYml } from "./litestream-yml.ts";
@@ -45,6 +46,12 @@ export type Settings = {
   readonly fence: Sourced<Fence>;
   readonly onStaleVolume: Sourced<OnStaleVolume>;
   readonly log: Sourced<LogFormat>;
+  /** Whether an app that failed is started again. */
+  readonly restart: Sourced<RestartPolicy>;
+  /** Whether the app gets the bucket's variables, `AWS_*`, as its own. */
+  readonly shareAws: Sourced<boolean>;
+  /** Whether a package manager in the command is started, also where it would only start something else. */
+  readonly keepPackageManager: Sourced<boolean>;
   /** The app's command; empty where the bundle's start command is meant. */
   readonly command: readonly string[];
   /** What was set and has no effect, each with its source. */
@@ -63,9 +70,21 @@ export const FLAGS = [
   "fence",
   "on-stale-volume",
   "log",
+  "restart",
+  "user",
+  "share-aws",
+  "swap",
 ] as const;
 
-export type Flag = (typeof FLAGS)[number];
+/** Those that need no value on the command line. */
+export const SWITCHES = ["keep-package-manager"] as const;
+
+export type Flag = (typeof FLAGS)[number] | (typeof SWITCHES)[number];
+
+/** The variable that says the same as a flag. */
+export function variableOf(flag: Flag): string {
+  return `FLYSQLITE_${flag.toUpperCase().replaceAll("-", "_")}`;
+}
 
 /** Fly's `kill_timeout` is 5 s unless set: half a second is left for the machine itself. */
 const DEFAULT_STOP_TIMEOUT = "4500ms";
@@ -92,7 +111,7 @@ export type Told = {
 export async function readSettings({ flags, command, environment, workingDirectory }: Told): Promise<Settings> {
   const problems: string[] = [];
   const look = <Value>(flag: Flag, parse: (text: string) => Value): Sourced<Value> | undefined => {
-    const name = `FLYSQLITE_${flag.toUpperCase().replaceAll("-", "_")}`;
+    const name = variableOf(flag);
     const found =
       flags[flag] !== undefined
         ? { text: flags[flag], source: `--${flag}` }
@@ -133,6 +152,9 @@ export async function readSettings({ flags, command, environment, workingDirecto
     fence: look("fence", oneOf("auto", "required", "off")) ?? otherwise("auto"),
     onStaleVolume: look("on-stale-volume", oneOf("refuse", "restore")) ?? otherwise("refuse"),
     log: look("log", oneOf("text", "json", "quiet", "debug")) ?? otherwise("text"),
+    restart: look("restart", oneOf("never", "on-failure")) ?? otherwise("never"),
+    shareAws: look("share-aws", parseSwitch) ?? otherwise(true),
+    keepPackageManager: look("keep-package-manager", parseSwitch) ?? otherwise(false),
     command,
     notes: yml?.notes ?? [],
   };
@@ -159,7 +181,13 @@ function oneOf<Word extends string>(...words: readonly Word[]): (text: string) =
   };
 }
 
-const KNOWN_VARIABLES = new Set(FLAGS.map((flag) => `FLYSQLITE_${flag.toUpperCase().replaceAll("-", "_")}`));
+function parseSwitch(text: string): boolean {
+  if (text === "on") return true;
+  if (text === "off") return false;
+  throw new Error(`"${text}" is none of on, off`);
+}
+
+const KNOWN_VARIABLES = new Set([...FLAGS, ...SWITCHES].map(variableOf));
 
 /** A misspelt setting is as bad as a wrong one: it would silently not hold. */
 function unknownVariables(environment: NodeJS.ProcessEnv): string[] {

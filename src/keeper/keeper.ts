@@ -84,8 +84,10 @@ export async function keep(
   await channel.send({
     kind: "ready",
     launch: describeLaunch(planned, context),
+    restart: settings.restart.value,
     replicating: running !== undefined,
     stopTimeoutMs: settings.stopTimeoutMs.value,
+    databaseDirectory: dirname(planned.facts.database.path),
   });
   if (running === undefined) return;
 
@@ -187,9 +189,8 @@ async function finish(
 }
 
 function describeLaunch({ facts, placement }: Plan, { environment, settings }: StepContext): Launch {
-  const { file, arguments: args } = facts.command;
-  const told = Object.entries(appEnvironment(environment, placement)).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined,
-  );
+  const { file, arguments: args, environment: more } = facts.command;
+  const own = appEnvironment(environment, { placement, shareAws: settings.shareAws.value });
+  const told = Object.entries({ ...own, ...more }).filter((entry): entry is [string, string] => entry[1] !== undefined);
   return { file, arguments: args, directory: settings.appDirectory, environment: Object.fromEntries(told) };
 }

@@ -45,6 +45,16 @@ export type AppUrl = {
   readonly variable: string | undefined;
 };
 
+/** The app's command, as it will be executed. */
+export type AppCommand = {
+  readonly file: string;
+  readonly arguments: readonly string[];
+  /** Variables that a package manager would have set for it. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Where it comes from, such as "the command line". */
+  readonly source: string;
+};
+
 export type Facts = {
   readonly manifest: Manifest;
   /** "the executable" or "prisma/schema.prisma". */
@@ -73,5 +83,5 @@ export type Facts = {
   /** Undefined where there is no database yet. */
   readonly migrations: MigrationDecision | undefined;
   /** The app's command, found. */
-  readonly command: { readonly file: string; readonly arguments: readonly string[]; readonly source: string };
+  readonly command: AppCommand;
 };

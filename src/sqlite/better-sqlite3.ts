@@ -3,8 +3,8 @@
 
 import assert from "node:assert/strict";
 import { resolve } from "node:path";
+import type { Addon } from "../base/addon.ts";
 import { describe, systemCode } from "../base/errors.ts";
-import type { Addon } from "./addon.ts";
 import { type Connection, type Driver, type Row, SqliteError, type SqlValue } from "./driver.ts";
 import { claimProcess } from "./one-library.ts";
 import { resultCode, SQLITE_CANTOPEN, SQLITE_MISUSE } from "./result-codes.ts";

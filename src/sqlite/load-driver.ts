@@ -3,10 +3,10 @@
 
 import { createRequire } from "node:module";
 import { isAbsolute, resolve } from "node:path";
+import { loadAddon } from "../base/addon.ts";
 import type { Assets } from "../base/assets.ts";
 import { describe, FlysqliteError } from "../base/errors.ts";
 import { debug, type Log, warn } from "../base/events.ts";
-import { loadAddon } from "./addon.ts";
 import type { Driver } from "./driver.ts";
 
 export type DriverSources = {

@@ -17,6 +17,8 @@ export type StepContext = {
   readonly log: Log;
   readonly at: At;
   readonly signal: AbortSignal;
+  /** Starts what is the app's own, such as its seed, with the file mode mask that the app has. */
+  readonly asApp: <Started>(start: () => Started) => Started;
   /** How to start this program in another role: its file and first arguments. */
   readonly program: readonly [string, ...string[]];
   /** The replica's store, opened at the first call; undefined where none is configured. */

@@ -18,6 +18,7 @@ import { basename, dirname, join, relative, resolve } from "node:path";
 import { describe, FlysqliteError, systemCode, toFlysqliteError } from "../base/errors.ts";
 import { debug } from "../base/events.ts";
 import type { Settings } from "../config/settings.ts";
+import { DEFAULT_VOLUME } from "../config/volume.ts";
 import type { AppUrl, DatabaseFile, Entry, Facts } from "../plan/facts.ts";
 import { resolveDatabaseUrl } from "../prisma/database-url.ts";
 import type { Manifest } from "../prisma/manifest.ts";
@@ -30,9 +31,6 @@ import { readLitestreamState } from "./litestream-state.ts";
 import { observeNewest, observeReplica } from "./observe-replica.ts";
 import { findPending } from "./pending.ts";
 import { SIDE_FILE_SUFFIXES, stateDirectory, unbornMark } from "./places.ts";
-
-/** Where Fly and most others mount the volume. */
-const DEFAULT_VOLUME = "/data";
 
 /** The facts; or, where some could not be had, all the reasons. */
 export async function observe(bundle: AppBundle, context: StepContext): Promise<Facts | readonly FlysqliteError[]> {
@@ -54,7 +52,8 @@ export async function observe(bundle: AppBundle, context: StepContext): Promise<
       command: settings.command,
       manifest,
       appDirectory: settings.appDirectory,
-      path: environment["PATH"] ?? "",
+      environment,
+      keepPackageManager: settings.keepPackageManager.value,
     }),
   );
   const url = await attempt(() => findUrl(manifest, context));

@@ -23,20 +23,22 @@ export async function seed(plan: Plan, context: StepContext): Promise<void> {
 async function runSeed(
   command: string,
   plan: Plan,
-  { settings, environment, clock, log, signal }: StepContext,
+  { settings, environment, clock, log, signal, asApp }: StepContext,
 ): Promise<void> {
   const { appDirectory, seedTimeoutMs } = settings;
   const [file = "", ...args] = splitSeedCommand(command);
-  const env = appEnvironment(environment, plan.placement);
+  const env = appEnvironment(environment, { placement: plan.placement, shareAws: settings.shareAws.value });
   // Seed commands are written for `npx prisma db seed`, which finds the app's own tools.
   const path = [join(appDirectory, "node_modules/.bin"), environment["PATH"] ?? ""].join(delimiter);
   const startedMs = clock.monotonic();
-  const child = spawn(file, args, {
-    cwd: appDirectory,
-    env: { ...env, PATH: path },
-    stdio: ["ignore", 2, 2],
-    detached: true,
-  });
+  const child = asApp(() =>
+    spawn(file, args, {
+      cwd: appDirectory,
+      env: { ...env, PATH: path },
+      stdio: ["ignore", 2, 2],
+      detached: true,
+    }),
+  );
   const timeout = AbortSignal.timeout(seedTimeoutMs.value);
   let exitStatus: number;
   try {

@@ -1,88 +1,99 @@
 // Being PID 1: turns what happens into events of the table, and the table's actions into deeds. Opens no
 // database and speaks to no bucket, so that nothing keeps it from answering a signal.
 
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { constants } from "node:os";
 import type { Clock } from "../base/context.ts";
-import { describe, systemCode } from "../base/errors.ts";
 import { debug, type Log, warn } from "../base/events.ts";
 import type { FromKeeper, Launch } from "../base/messages.ts";
-import { type Action, type Event, INITIAL_STATE, next, type State } from "./table.ts";
+import { createApp } from "./app.ts";
+import { EXIT_STATUS_NOT_STARTED, onceEnded, sendSignal, tryToStart } from "./child.ts";
+import type { HeldSignals } from "./held-signals.ts";
+import type { Reaper } from "./reaper.ts";
+import { PASSED_ON } from "./signals.ts";
+import type { Action, Event, State } from "./states.ts";
+import { INITIAL_STATE, next } from "./table.ts";
 
-/** All signals that a process can catch and that mean something to an app, apart from those of its own faults. */
-const PASSED_ON = [
-  "SIGTERM",
-  "SIGINT",
-  "SIGQUIT",
-  "SIGHUP",
-  "SIGUSR1",
-  "SIGUSR2",
-  "SIGWINCH",
-  "SIGCONT",
-  "SIGALRM",
-] as const satisfies readonly NodeJS.Signals[];
-
-/** Those that a terminal sends to its whole foreground group by itself. */
-const FROM_TERMINAL: ReadonlySet<string> = new Set(["SIGINT", "SIGQUIT", "SIGWINCH"]);
-
-/** A shell's status for a program that was found and could not be executed. */
-const EXIT_STATUS_NOT_STARTED = 126;
-
-export type SignalSource = { on(signal: NodeJS.Signals, listener: (signal: NodeJS.Signals) => void): unknown };
-
-/** Starts the keeper and, once it is ready, the app; resolves with our exit status when both are gone. */
-export function supervise({
-  startKeeper,
-  signals,
-  hasTerminal,
-  clock,
-  log,
-}: {
+export type Supervision = {
   /** Starts the keeper's process, with an IPC channel; `again` after an earlier one died. */
   readonly startKeeper: (options: { readonly again: boolean }) => ChildProcess;
-  readonly signals: SignalSource;
+  readonly signals: HeldSignals;
   /** True where our standard input is a terminal, which the app then shares. */
   readonly hasTerminal: boolean;
+  /** Changes how the app is launched, at the last moment. */
+  readonly prepare?: (launch: Launch) => Launch;
+  /** Made once the app runs, as it takes time. Undefined where there is none to be had. */
+  readonly createReaper: (options: {
+    readonly databaseDirectory: string;
+    readonly isOurs: (pid: number) => boolean;
+  }) => Promise<Reaper | undefined>;
+  /** Stops this process until SIGCONT comes. */
+  readonly suspend: () => void;
   readonly clock: Clock;
   readonly log: Log;
-}): Promise<number> {
+};
+
+/** Starts the keeper and, once it is ready, the app; resolves with our exit status when both are gone. */
+export function supervise(supervision: Supervision): Promise<number> {
+  const {
+    startKeeper,
+    signals,
+    hasTerminal,
+    createReaper,
+    suspend,
+    clock,
+    log,
+    prepare = (launch) => launch,
+  } = supervision;
   return new Promise((resolve) => {
     const ended = new AbortController();
+    /** Children whose statuses Node waits for. */
+    const ours = new Set<number>();
+    const waiting: Event[] = [];
     let state: State = INITIAL_STATE;
     let keeper: ChildProcess | undefined;
-    let app: ChildProcess | undefined;
+    let reaper: Promise<Reaper | undefined> | undefined;
+    const happened = (event: Event) => {
+      handle(event);
+      if (event.kind === "app ended") reap();
+    };
+    const app = createApp({ hasTerminal, clock, log, ours, prepare, happened });
 
+    /** Some actions are events at once: one after the other, as the table sees them. */
     function handle(event: Event): void {
-      const step = next(state, event);
-      state = step.state;
-      for (const action of step.actions) perform(action);
+      waiting.push(event);
+      if (waiting.length > 1) return;
+      for (let at = waiting[0]; at !== undefined; at = waiting[0]) {
+        const step = next(state, at);
+        state = step.state;
+        for (const action of step.actions) perform(action);
+        waiting.shift();
+      }
     }
 
     function perform(action: Action): void {
       switch (action.kind) {
         case "launch app":
-          start(
-            () => launch(action.launch),
-            () => handle({ kind: "app ended", exitStatus: EXIT_STATUS_NOT_STARTED }),
-          );
+          app.launch(action.launch);
           break;
         case "signal app":
-          // What a terminal sends to its whole foreground group, the app has already.
-          if (!(hasTerminal && FROM_TERMINAL.has(action.signal)))
-            sendSignal(app, action.signal, { group: !hasTerminal });
+          app.signal(action.signal);
+          break;
+        case "end group":
+          app.endGroup({ signal: ended.signal });
+          break;
+        case "suspend":
+          suspend();
           break;
         case "restart keeper":
-          start(
-            () => observeKeeper(startKeeper({ again: true })),
-            () => handle({ kind: "keeper ended", exitStatus: EXIT_STATUS_NOT_STARTED }),
-          );
+          beginKeeper({ again: true });
           break;
         case "tell keeper":
           // A keeper that dies meanwhile is an event of its own.
           if (keeper?.connected === true) keeper.send(action.message, () => {});
           break;
         case "signal keeper":
-          sendSignal(keeper, action.signal, { group: false });
+          sendSignal(keeper?.pid, action.signal);
           break;
         case "set timer":
           clock.sleep(action.ms, { signal: ended.signal }).then(
@@ -100,62 +111,46 @@ export function supervise({
       }
     }
 
+    function beginKeeper(options: { readonly again: boolean }): void {
+      tryToStart(
+        () => observeKeeper(startKeeper(options)),
+        (why) => {
+          log(warn("keeper", `cannot start the keeper: ${why}`));
+          handle({ kind: "keeper ended", exitStatus: EXIT_STATUS_NOT_STARTED });
+        },
+      );
+    }
+
     function observeKeeper(child: ChildProcess): void {
       keeper = child;
+      if (child.pid !== undefined) ours.add(child.pid);
       child.on("message", (ready: FromKeeper) => {
         log(debug("keeper", "ready"));
         handle({ kind: "keeper ready", ready });
+        // Late on purpose: by now the app has been started.
+        reaper ??= createReaper({ databaseDirectory: ready.databaseDirectory, isOurs: (pid) => ours.has(pid) });
+        reap();
       });
       onceEnded(child, (exitStatus, error) => {
+        if (child.pid !== undefined) ours.delete(child.pid);
         if (error !== undefined) log(warn("keeper", `cannot start the keeper: ${error.message}`));
         handle({ kind: "keeper ended", exitStatus });
+        reap();
       });
     }
 
-    /** Some failures to start a child come as an event; others, such as too long a command line, are thrown. */
-    function start(begin: () => void, failed: () => void): void {
-      try {
-        begin();
-      } catch (error) {
-        log(warn("launch", `cannot launch: ${describe(error)}`));
-        failed();
-      }
+    function reap(): void {
+      void reaper?.then((made) => made?.reap());
     }
 
-    function launch({ file, arguments: args, directory, environment }: Launch): void {
-      // Its own process group, so that signals reach all of it; but with a terminal it must stay in the foreground.
-      app = spawn(file, args, { cwd: directory, env: environment, stdio: "inherit", detached: !hasTerminal });
-      log(debug("launch", `${file} is process ${app.pid}`));
-      onceEnded(app, (exitStatus, error) => {
-        if (error !== undefined) log(warn("launch", `cannot launch "${file}": ${error.message}`));
-        handle({ kind: "app ended", exitStatus });
-      });
-    }
-
-    for (const name of PASSED_ON) {
-      signals.on(name, () => handle({ kind: "signal", signal: name, number: constants.signals[name] }));
-    }
-    observeKeeper(startKeeper({ again: false }));
+    signals.listen((name) => {
+      if (name === "SIGCHLD") reap();
+      else if (isPassedOn(name)) handle({ kind: "signal", signal: name, number: constants.signals[name] });
+    });
+    beginKeeper({ again: false });
   });
 }
 
-/** Calls back once, with the exit status as a shell gives it: 128 + n for signal n, 127 or 126 for a failed exec. */
-function onceEnded(child: ChildProcess, ended: (exitStatus: number, error?: Error) => void): void {
-  child.once("error", (error) => {
-    if (child.pid === undefined) ended(systemCode(error) === "EACCES" ? EXIT_STATUS_NOT_STARTED : 127, error);
-  });
-  child.once("exit", (code, signal) => ended(code ?? 128 + constants.signals[signal ?? "SIGKILL"]));
-}
-
-function sendSignal(
-  child: ChildProcess | undefined,
-  signal: NodeJS.Signals,
-  { group }: { readonly group: boolean },
-): void {
-  if (child?.pid === undefined) return;
-  try {
-    process.kill(group ? -child.pid : child.pid, signal);
-  } catch {
-    // gone already
-  }
+function isPassedOn(name: NodeJS.Signals): boolean {
+  return PASSED_ON.some((one) => one === name);
 }

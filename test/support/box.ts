@@ -32,6 +32,15 @@ const LIBRARIES = [
   "libgcc_s.so.1",
 ];
 
+/** Secrets that every container of the suite is given. No output of any of them may hold one. */
+export const CANARIES = {
+  AWS_SECRET_ACCESS_KEY: "canary-Oph6aiqu/aws+secret",
+  AWS_SESSION_TOKEN: "canary-Ieth3aej/aws+session==",
+  LITESTREAM_SECRET_ACCESS_KEY: "canary-Ua5aej0e/litestream",
+  SESSION_SECRET: "canary-eeGh6ohw-of-the-app",
+  GITHUB_TOKEN: "canary-ohC4quae-of-the-app",
+};
+
 export type BoxOptions = {
   /** Executable to be PID 1. Default: the one with the test app in it. */
   readonly executable?: string;
@@ -80,6 +89,7 @@ export function createBox(options: BoxOptions = {}) {
   else writeFiles(app, options.app);
   const ownExecutable = options.executable ?? join(ROOT, "dist/flysqlite");
   const running = new Set<ChildProcess>();
+  const outputs: (() => string)[] = [];
 
   const box = {
     /** On the host: what the container sees as /data, /replica and /app. */
@@ -97,12 +107,16 @@ export function createBox(options: BoxOptions = {}) {
           PATH: "/usr/local/bin:/usr/bin:/bin",
           PORT: String(port),
           FLYSQLITE_REPLICA: "file:///replica/db",
+          FLYSQLITE_USER: "root",
+          ...CANARIES,
           ...environment,
         },
         stdio: ["ignore", "pipe", "pipe"],
       });
       running.add(child);
-      return observe(child, port, () => running.delete(child));
+      const observed = observe(child, port, () => running.delete(child));
+      outputs.push(observed.output);
+      return observed;
     },
 
     /** Starts flysqlite and waits for its end. */
@@ -120,9 +134,18 @@ export function createBox(options: BoxOptions = {}) {
     [Symbol.dispose](): void {
       for (const child of running) child.kill("SIGKILL"); // --kill-child takes the whole PID namespace along
       rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+      for (const output of outputs) requireNoSecret(output());
     },
   };
   return box;
+}
+
+/** Throws where the output holds a canary, as it is or percent-encoded. */
+export function requireNoSecret(output: string): void {
+  for (const [name, secret] of Object.entries(CANARIES)) {
+    for (const text of [secret, encodeURIComponent(secret)])
+      if (output.includes(text)) throw new Error(`the output tells ${name}:\n${output}`);
+  }
 }
 
 function observe(child: ChildProcess, port: number, gone: () => void) {

@@ -19,6 +19,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   steps: ["base", "storage", "sqlite", "prisma", "replica", "config", "plan"],
   keeper: ["base", "storage", "sqlite", "prisma", "replica", "config", "plan", "steps"],
   supervisor: ["base"],
+  runtime: ["base"],
   cli: ["base", "config", "plan"],
   commands: ["base", "cli", "storage", "sqlite", "prisma", "replica", "config", "plan", "steps"],
 };
@@ -30,6 +31,9 @@ const LOADS_SQLITE = ["prisma/deploy.ts"];
 
 /** Shows the project's config a changed environment while it loads it. */
 const CHANGES_ENVIRONMENT = ["prisma/prisma-config.ts"];
+
+/** Is the app's process, where this executable is its Node. */
+const IS_THE_APP = ["runtime/run-as-node.ts"];
 
 /** Modules that a pure file has no use for: they reach what is outside of the process, or wait. */
 const IMPURE_MODULES = [
@@ -213,7 +217,7 @@ describe("the process", () => {
 
   it("is touched by main.ts alone", () => {
     const users = sources.filter(({ text }) => OUTSIDE.test(codeOf(text))).map(({ path }) => path);
-    expect(users).toEqual(["main.ts", ...CHANGES_ENVIRONMENT].sort());
+    expect(users).toEqual(["main.ts", ...CHANGES_ENVIRONMENT, ...IS_THE_APP].sort());
   });
 
   it("is not reached by another name", () => {

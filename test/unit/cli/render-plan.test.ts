@@ -5,7 +5,7 @@ import { makePlan, type Plan } from "../../../src/plan/plan.ts";
 import { firstStart, settings } from "../plan/facts.ts";
 
 function planned(command: readonly string[]): Plan {
-  const facts = { ...firstStart, command: { file: "/bin/node", arguments: command, source: "the command line" } };
+  const facts = { ...firstStart, command: { ...firstStart.command, file: "/bin/node", arguments: command } };
   const plan = makePlan(facts, settings);
   if (!("lines" in plan)) throw new Error("it was refused");
   return plan;

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { FlysqliteError } from "../../../src/base/errors.ts";
-import { FLAGS, readSettings, type Told } from "../../../src/config/settings.ts";
+import { FLAGS, readSettings, SWITCHES, type Told } from "../../../src/config/settings.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 
 /** A directory that is not there, so that no litestream.yml is found in it. */
@@ -43,6 +43,9 @@ describe("readSettings", () => {
       fence: { value: "auto", source: "default" },
       onStaleVolume: { value: "refuse", source: "default" },
       log: { value: "text", source: "default" },
+      restart: { value: "never", source: "default" },
+      shareAws: { value: true, source: "default" },
+      keepPackageManager: { value: false, source: "default" },
       command: ["node", "server.js"],
       notes: [],
     });
@@ -60,7 +63,12 @@ describe("readSettings", () => {
       fence: "required",
       "on-stale-volume": "restore",
       log: "json",
+      restart: "on-failure",
+      "share-aws": "off",
+      "keep-package-manager": "on",
     };
+    /** PID 1 itself acts on these, before anything else is read. */
+    const ofSupervisor = ["user", "swap"];
     const expected = (source: (name: string) => string) => ({
       volume: { value: join(NOWHERE, "vol"), source: source("volume") },
       databaseUrl: { value: "file:./app.db", source: source("database") },
@@ -72,12 +80,15 @@ describe("readSettings", () => {
       fence: { value: "required", source: source("fence") },
       onStaleVolume: { value: "restore", source: source("on-stale-volume") },
       log: { value: "json", source: source("log") },
+      restart: { value: "on-failure", source: source("restart") },
+      shareAws: { value: false, source: source("share-aws") },
+      keepPackageManager: { value: true, source: source("keep-package-manager") },
     });
     const variable = (name: string) => `FLYSQLITE_${name.toUpperCase().replaceAll("-", "_")}`;
     const environment = Object.fromEntries(Object.entries(told).map(([name, value]) => [variable(name), value]));
     expect(await read({ flags: told })).toMatchObject(expected((name) => `--${name}`));
     expect(await read({ environment })).toMatchObject(expected(variable));
-    expect([...FLAGS].sort()).toEqual([...Object.keys(told), "config"].sort());
+    expect([...FLAGS, ...SWITCHES].sort()).toEqual([...Object.keys(told), ...ofSupervisor, "config"].sort());
   });
 
   it("takes how levels are kept from litestream.yml, each key by itself", async () => {

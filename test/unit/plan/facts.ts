@@ -44,7 +44,7 @@ export const firstStart: Facts = {
   litestream: undefined,
   unborn: false,
   migrations: undefined,
-  command: { file: "/usr/bin/node", arguments: ["server.js"], source: "the command line" },
+  command: { file: "/usr/bin/node", arguments: ["server.js"], environment: {}, source: "the command line" },
 };
 
 /** The same app at a later start. */
@@ -68,6 +68,9 @@ export const settings: Settings = {
   fence: { value: "auto", source: "default" },
   onStaleVolume: { value: "refuse", source: "default" },
   log: { value: "text", source: "default" },
+  restart: { value: "never", source: "default" },
+  shareAws: { value: true, source: "default" },
+  keepPackageManager: { value: false, source: "default" },
   command: [],
   notes: [],
 };

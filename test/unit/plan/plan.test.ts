@@ -178,7 +178,9 @@ describe("makePlan", () => {
     expect(line(plan, "link")).toBe(
       `set DATABASE_URL=file:${DATABASE} for the app, because DATABASE_URL holds the url`,
     );
-    expect(appEnvironment({ DATABASE_URL: "file:./app.db", A: "1" }, plan.placement)).toEqual({
+    expect(
+      appEnvironment({ DATABASE_URL: "file:./app.db", A: "1" }, { placement: plan.placement, shareAws: true }),
+    ).toEqual({
       DATABASE_URL: `file:${DATABASE}`,
       A: "1",
     });

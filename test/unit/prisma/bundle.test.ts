@@ -29,7 +29,12 @@ const content = { manifest, schemaFiles, migrations, lockFile };
 
 /** The assets of an executable with this bundle. */
 function assetsOf({ indexJson, bundleTar }: ReturnType<typeof packBundle>): Assets {
-  const files = { "index.json": indexJson, "bundle.tar": bundleTar, "better_sqlite3.node": undefined };
+  const files = {
+    "index.json": indexJson,
+    "bundle.tar": bundleTar,
+    "better_sqlite3.node": undefined,
+    "koffi.node": undefined,
+  };
   return { read: (name) => files[name] };
 }
 

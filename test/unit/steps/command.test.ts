@@ -8,7 +8,19 @@ import { temporaryDirectory } from "../../support/temporary.ts";
 import { firstStart } from "../plan/facts.ts";
 
 /** An app's directory with programs in it. `find` looks there, `run` executes what it found and gives its output. */
-function app({ start, programs }: { readonly start?: string; readonly programs: readonly string[] }) {
+function app({
+  start,
+  programs,
+  package: packageJson,
+  files = {},
+}: {
+  readonly start?: string;
+  readonly programs: readonly string[];
+  /** What package.json says. */
+  readonly package?: object;
+  /** Further files, by path. */
+  readonly files?: Readonly<Record<string, string>>;
+}) {
   const directory = temporaryDirectory();
   onTestFinished(() => directory[Symbol.dispose]());
   const path = directory.path;
@@ -17,12 +29,27 @@ function app({ start, programs }: { readonly start?: string; readonly programs: 
     writeFileSync(join(path, name), `#!/bin/sh\nprintf '%s:' ${name} "$@"\nprintf 'MODE=%s\\n' "$MODE"\n`);
     chmodSync(join(path, name), 0o755);
   }
+  const all = { ...files, ...(packageJson === undefined ? {} : { "package.json": JSON.stringify(packageJson) }) };
+  for (const [name, text] of Object.entries(all)) writeFileSync(join(path, name), text);
   const manifest: Manifest = { ...firstStart.manifest, ...(start === undefined ? {} : { start }) };
-  const find = (command: readonly string[], searched = `${join(path, "bin")}:/usr/bin:/bin`) =>
-    findCommand({ command, manifest, appDirectory: path, path: searched });
+  const find = (
+    command: readonly string[],
+    searched = `${join(path, "bin")}:/usr/bin:/bin`,
+    {
+      environment = {},
+      keepPackageManager = false,
+    }: { environment?: NodeJS.ProcessEnv; keepPackageManager?: boolean } = {},
+  ) =>
+    findCommand({
+      command,
+      manifest,
+      appDirectory: path,
+      environment: { PATH: searched, ...environment },
+      keepPackageManager,
+    });
   const run = (command: readonly string[]) => {
-    const { file, arguments: args } = find(command);
-    const env = { PATH: `${join(path, "bin")}:/usr/bin:/bin` };
+    const { file, arguments: args, environment } = find(command);
+    const env = { PATH: `${join(path, "bin")}:/usr/bin:/bin`, ...environment };
     const { stdout, stderr, status } = spawnSync(file, args, { cwd: path, env, encoding: "utf8" });
     return { output: stdout + stderr, status };
   };
@@ -35,6 +62,7 @@ describe("findCommand", () => {
     expect(find(["server", "--port", "80"])).toEqual({
       file: join(path, "bin/server"),
       arguments: ["--port", "80"],
+      environment: {},
       source: "the command line",
     });
     expect(find(["server"], `${path}/none:${path}/other:${path}/bin`).file).toBe(join(path, "other/server"));
@@ -101,7 +129,7 @@ describe("findCommand with a start script", () => {
     expect(find(command).source).toContain("package.json#scripts.start");
   });
 
-  it.each([[["npm", "start", "--", "-x"]], [["npm", "run", "serve"]], [["npm", "run", "start:prod"]], [["npm"]]])(
+  it.each([[["npm", "run", "serve"]], [["npm", "run", "start:prod"]], [["npm", "ci"]], [["npm"]], [["npm", "run"]]])(
     "leaves %j to the package manager",
     (command) => {
       const { find, path } = app({ start: "server", programs: ["bin/server", "bin/npm"] });

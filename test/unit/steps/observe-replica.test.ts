@@ -52,6 +52,7 @@ function world({ fence = "auto" as Fence, before = async (_: string) => {} } = {
     at: () => {},
     signal,
     program: ["false"],
+    asApp: (start) => start(),
     replica: async () => ({ store, source: "--replica" }),
     sqlite: () => Promise.reject(new Error("no database is opened")),
   };

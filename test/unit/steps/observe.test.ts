@@ -70,6 +70,7 @@ function world() {
       environment,
       assets,
       at: () => {},
+      asApp: (start) => start(),
       signal: told.signal ?? new AbortController().signal,
       program: ["false"],
       replica: createReplicaStore({ ...world, settings, environment }),
@@ -126,7 +127,7 @@ describe("observe", () => {
       litestream: undefined,
       unborn: false,
       migrations: undefined,
-      command: { file: expect.stringMatching(/\/sh$/), arguments: [], source: "the command line" },
+      command: { file: expect.stringMatching(/\/sh$/), arguments: [], environment: {}, source: "the command line" },
     });
     expect([readdirSync(app), readdirSync(volume)]).toEqual([[], []]);
   });

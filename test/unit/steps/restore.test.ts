@@ -41,6 +41,7 @@ function world() {
     random: systemRandom,
     log: () => {},
     at: () => {},
+    asApp: (start) => start(),
     signal,
     program: ["false"],
     replica: async () => ({ store, source: "--replica" }),

@@ -7,6 +7,9 @@ import { FAILURES } from "../../../src/base/errors.ts";
 import type { Event } from "../../../src/base/events.ts";
 import type { FromKeeper, Launch } from "../../../src/base/messages.ts";
 import { systemClock } from "../../../src/base/system.ts";
+import { loadSystemCalls } from "../../../src/base/system-calls.ts";
+import { holdSignals } from "../../../src/supervisor/held-signals.ts";
+import { createReaper } from "../../../src/supervisor/reaper.ts";
 import { supervise } from "../../../src/supervisor/supervisor.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 
@@ -37,12 +40,22 @@ type Told = Partial<Launch> & {
   /** The app's script, after \`APP\`. */
   readonly app?: string;
   readonly ready?: Partial<FromKeeper> | "never";
+  /** Without an app at all. */
+  readonly noApp?: boolean;
   readonly finishStatus?: number | "never";
   readonly hasTerminal?: boolean;
   readonly keeperProgram?: string;
 };
 
-function start({ app = "", ready, finishStatus = 0, hasTerminal = false, keeperProgram, ...launch }: Told) {
+function start({
+  app = "",
+  ready,
+  noApp = false,
+  finishStatus = 0,
+  hasTerminal = false,
+  keeperProgram,
+  ...launch
+}: Told) {
   const directory = temporaryDirectory();
   const inside = (name: string) => join(directory.path, name);
   const read = (name: string) => (existsSync(inside(name)) ? readFileSync(inside(name), "utf8") : "");
@@ -50,15 +63,19 @@ function start({ app = "", ready, finishStatus = 0, hasTerminal = false, keeperP
   writeFileSync(inside("app.mjs"), `${APP}${app}\nnote("app up");\n`);
   const message: FromKeeper = {
     kind: "ready",
-    launch: {
-      file: process.execPath,
-      arguments: [inside("app.mjs")],
-      directory: directory.path,
-      environment: { PATH: process.env["PATH"] ?? "" },
-      ...launch,
-    },
+    launch: noApp
+      ? undefined
+      : {
+          file: process.execPath,
+          arguments: [inside("app.mjs")],
+          directory: directory.path,
+          environment: { PATH: process.env["PATH"] ?? "" },
+          ...launch,
+        },
+    restart: "never",
     replicating: true,
     stopTimeoutMs: 20_000,
+    databaseDirectory: directory.path,
     ...(ready === "never" ? {} : ready),
   };
   writeFileSync(
@@ -69,6 +86,7 @@ function start({ app = "", ready, finishStatus = 0, hasTerminal = false, keeperP
   const again: boolean[] = [];
   const events: Event[] = [];
   const signals = new EventEmitter();
+  let suspended = 0;
   onTestFinished(() => {
     for (const keeper of keepers) keeper.kill("SIGKILL");
     killGroup(Number(read("app.pid")));
@@ -84,8 +102,12 @@ function start({ app = "", ready, finishStatus = 0, hasTerminal = false, keeperP
       keepers.push(keeper);
       return keeper;
     },
-    signals,
+    signals: holdSignals(signals),
     hasTerminal,
+    createReaper: async () => undefined,
+    suspend: () => {
+      suspended += 1;
+    },
     clock: systemClock,
     log: (event) => events.push(event),
   });
@@ -97,6 +119,7 @@ function start({ app = "", ready, finishStatus = 0, hasTerminal = false, keeperP
     read,
     inside,
     signal: (name: NodeJS.Signals) => signals.emit(name, name),
+    suspended: () => suspended,
     /** Waits until the app, or what it started, has noted this. */
     noted: (text: string) => vi.waitFor(() => expect(read("notes")).toContain(text), { timeout: 20_000 }),
     warnings: () => events.filter(({ level }) => level === "warn").map(({ text }) => text),
@@ -301,6 +324,185 @@ describe("supervise, at a signal", () => {
     expect(group(Number(read("app.pid")))).toBe(group(process.pid));
     signal("SIGTERM");
     expect(await exitStatus).toBe(0);
+  });
+});
+
+describe("supervise, at a signal that stops a terminal's job", () => {
+  it.each(["SIGTSTP", "SIGTTIN", "SIGTTOU"] as const)(
+    "stops the app's group and itself at %s, until SIGCONT",
+    async (name) => {
+      const { exitStatus, noted, signal, read, suspended } = start({
+        app: `process.on("SIGCONT", () => note("continued")); process.on("SIGTERM", () => process.exit(0));`,
+      });
+      await noted("app up");
+      signal(name);
+      const state = () =>
+        readFileSync(`/proc/${read("app.pid")}/stat`, "utf8")
+          .replace(/^.*\) /, "")
+          .slice(0, 1);
+      await vi.waitFor(() => expect(state()).toBe("T"));
+      expect(suspended()).toBe(1);
+      signal("SIGCONT");
+      await noted("continued");
+      signal("SIGTERM");
+      expect(await exitStatus).toBe(0);
+    },
+  );
+});
+
+describe("supervise, with what the app leaves behind", () => {
+  const LEFT_BEHIND = (deaf: boolean) => `
+    import { appendFileSync } from "node:fs";
+    const note = (text) => appendFileSync("notes", text + "\\n");
+    process.on("SIGUSR2", () => {});
+    process.on("SIGTERM", () => { note("told"); ${deaf ? "" : 'setTimeout(() => { note("written last"); process.exit(); }, 200);'} });
+    setInterval(() => {}, 1000);
+    note("left behind up");
+  `;
+  const leaveBehind = (deaf: boolean) => `
+    writeFileSync("left.mjs", ${JSON.stringify(LEFT_BEHIND(deaf))});
+    spawn(process.execPath, ["left.mjs"], { stdio: "inherit" });
+    process.on("SIGUSR2", () => process.exit(0));`;
+
+  it("makes the last sync only when it has ended too", async () => {
+    const { exitStatus, noted, signal, read } = start({ app: leaveBehind(false) });
+    await noted("left behind up");
+    await noted("app up");
+    signal("SIGUSR2");
+    await noted("told");
+    expect(read("told")).toBe("");
+    expect(await exitStatus).toBe(0);
+    expect(read("notes")).toContain("written last");
+    expect(read("told")).toBe("finish ");
+  });
+
+  it("kills it where it does not end, and makes the last sync then", async () => {
+    const { exitStatus, noted, signal, read, warnings } = start({
+      app: leaveBehind(true),
+      ready: { stopTimeoutMs: 3000 },
+    });
+    await noted("left behind up");
+    await noted("app up");
+    signal("SIGUSR2");
+    expect(await exitStatus).toBe(0);
+    expect(warnings()).toEqual(["what the app has left behind did not end in time and is killed"]);
+    expect(read("told")).toBe("finish ");
+  });
+});
+
+describe("supervise, with --restart on-failure", () => {
+  it("starts the app again, and makes the last sync once, at its end", async () => {
+    const { exitStatus, read, warnings, again } = start({
+      app: `import { existsSync } from "node:fs";
+        clearInterval(stay);
+        process.exitCode = existsSync("second") ? 0 : 3;
+        writeFileSync("second", "");`,
+      ready: { restart: "on-failure" },
+    });
+    expect(await exitStatus).toBe(0);
+    expect(read("notes")).toBe("app up\napp up\n");
+    expect(warnings()).toEqual(["the app ended with status 3; it is started again in 1 s"]);
+    expect(read("told")).toBe("finish ");
+    expect(again).toEqual([false]);
+  });
+});
+
+describe("supervise, without an app", () => {
+  it("replicates until it is told to stop, and ends with 0 when the last sync is made", async () => {
+    const { exitStatus, signal, read, events } = start({ noApp: true });
+    await vi.waitFor(() => expect(events).toContainEqual(expect.objectContaining({ text: "ready" })));
+    signal("SIGTERM");
+    expect(await exitStatus).toBe(0);
+    expect(read("told")).toBe("finish ");
+    expect(read("notes")).toBe("");
+  });
+});
+
+describe("signals that come before anyone listens", () => {
+  it("are answered when someone does, in their order", async () => {
+    const source = new EventEmitter();
+    const held = holdSignals(source);
+    source.emit("SIGUSR1", "SIGUSR1");
+    source.emit("SIGTERM", "SIGTERM");
+    const heard: string[] = [];
+    held.listen((name) => heard.push(name));
+    source.emit("SIGINT", "SIGINT");
+    expect(heard).toEqual(["SIGUSR1", "SIGTERM", "SIGINT"]);
+  });
+
+  it("are given back to Node with what has come, where no supervisor is needed", () => {
+    const source = new EventEmitter();
+    const held = holdSignals(source);
+    source.emit("SIGINT", "SIGINT");
+    expect(held.release()).toEqual(["SIGINT"]);
+    expect(source.eventNames()).toEqual([]);
+  });
+});
+
+describe("the reaper", () => {
+  /** A program that is a sub-reaper, leaves orphans, starts children of its own meanwhile, and tells what is left. */
+  const PROGRAM = `
+    import { spawn } from "node:child_process";
+    import { readFileSync } from "node:fs";
+    const [base, reaper, reap] = [process.env.BASE, process.env.REAPER, process.env.REAP === "1"];
+    const { loadSystemCalls } = await import(base);
+    const { createReaper } = await import(reaper);
+    const ours = new Set();
+    const loaded = loadSystemCalls({ assets: { read: () => undefined }, directories: [] });
+    const later = (call) => void setImmediate(call);
+    const made = createReaper({ loaded, isFirst: false, isOurs: (pid) => ours.has(pid), log: () => {}, later });
+    const tryReap = () => { if (reap) made.reap(); };
+    process.on("SIGCHLD", tryReap);
+    const start = (status) => new Promise((resolve) => {
+      const child = spawn("sh", ["-c", "for i in 1 2 3 4 5 6 7 8 9 10; do (sleep 0.05 &) ; done; exit " + status]);
+      ours.add(child.pid);
+      child.on("exit", (code) => { ours.delete(child.pid); resolve(code); tryReap(); });
+    });
+    const statuses = [];
+    for (let round = 0; round < 20; round++) statuses.push(...await Promise.all([1, 2, 3, 4, 5].map(start)));
+    const children = () => readFileSync("/proc/self/task/" + process.pid + "/children", "utf8").trim().split(" ").filter(Boolean);
+    const zombies = () => children().filter((pid) => /\\) Z/.test(readFileSync("/proc/" + pid + "/stat", "utf8"))).length;
+    for (let tries = 0; tries < 500 && children().length > zombies(); tries++) await new Promise((r) => setTimeout(r, 10));
+    for (let tries = 0; tries < 100 && reap && zombies() > 0; tries++) await new Promise((r) => setTimeout(r, 10));
+    process.stdout.write(JSON.stringify({ zombies: zombies(), right: statuses.filter((s, i) => s === (i % 5) + 1).length }));
+  `.replaceAll("\\\\", "\\");
+
+  async function run(reap: boolean): Promise<unknown> {
+    const source = (path: string) => join(import.meta.dirname, "../../../src", path);
+    const child = spawn(process.execPath, ["--input-type=module", "--eval", PROGRAM], {
+      env: {
+        ...process.env,
+        BASE: source("base/system-calls.ts"),
+        REAPER: source("supervisor/reaper.ts"),
+        REAP: reap ? "1" : "0",
+      },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    let output = "";
+    for await (const text of child.stdout) output += text;
+    return JSON.parse(output);
+  }
+
+  it("leaves no zombie of 1,000 orphans, and takes no status away from Node's own children", async () => {
+    expect(await run(true)).toEqual({ zombies: 0, right: 100 });
+  });
+
+  it("is what does it: without it there are 1,000", async () => {
+    expect(await run(false)).toEqual({ zombies: 1000, right: 100 });
+  });
+
+  it("is done without, with one warning, where koffi can't be loaded", () => {
+    const events: Event[] = [];
+    const assets = { read: () => new Uint8Array([1, 2, 3]) };
+    const loaded = loadSystemCalls({ assets, directories: ["/flysqlite-test-nowhere", "/proc"] });
+    const rest = { isOurs: () => false, later: () => {}, log: (event: Event) => void events.push(event) };
+    expect(createReaper({ loaded, isFirst: true, ...rest })).toBeUndefined();
+    expect(events).toEqual([
+      expect.objectContaining({
+        level: "warn",
+        text: expect.stringMatching(/does not reap orphans.*"\/flysqlite-test-nowhere".*"\/proc"/),
+      }),
+    ]);
   });
 });
 

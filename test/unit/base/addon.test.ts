@@ -16,7 +16,7 @@ import { basename, dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { addonPath, parseTarget } from "../../../build/target.ts";
-import { loadAddon } from "../../../src/sqlite/addon.ts";
+import { loadAddon } from "../../../src/base/addon.ts";
 
 const root = join(import.meta.dirname, "../../..");
 const addonFile = addonPath(parseTarget(readFileSync(process.execPath)));

@@ -1,4 +1,4 @@
-// SQLite's native addon, out of the executable and into the process. dlopen takes a path, so the addon exists as a
+// A native addon, out of the executable and into the process. dlopen takes a path, so the addon exists as a
 // file for the moment of loading: in a directory of its own that nobody else can enter, and gone right after.
 // Source: https://nodejs.org/docs/latest-v24.x/api/single-executable-applications.html#using-native-addons
 
@@ -16,7 +16,7 @@ import {
 import { join } from "node:path";
 import { describe } from "../base/errors.ts";
 
-/** What the addon exports; only better-sqlite3's own code looks inside. */
+/** What an addon exports; only the code that it belongs to looks inside. */
 export type Addon = object;
 
 export type AddonFailure = {
@@ -55,7 +55,7 @@ export function loadAddonFile(path: string): Addon {
 function loadAddonBy(bytes: Uint8Array, directory: string): Addon {
   const privateDirectory = mkdtempSync(join(directory, "flysqlite-")); // mode 0700
   try {
-    const path = join(privateDirectory, "better_sqlite3.node");
+    const path = join(privateDirectory, "addon.node");
     try {
       writeVerified(path, bytes);
       return loadAddonFile(path);
@@ -96,7 +96,7 @@ function holds(file: number, bytes: Uint8Array): boolean {
 /** Stays in the processor's cache, where a buffer of the whole addon would take 2 MB of fresh memory. */
 const COMPARED_AT_ONCE = 64 * 1024;
 
-/** What can't be removed is litter, and no reason to do without SQLite or to hide why loading failed. */
+/** What can't be removed is litter, and no reason to do without the addon or to hide why loading failed. */
 function removeQuietly(remove: () => void): void {
   try {
     remove();

@@ -1,0 +1,85 @@
+// System calls that Node has no function for, through koffi. Its addon takes time and memory: load it when a call is
+// needed, and not on the way to the app.
+// Source: https://koffi.dev; wait(2), prctl(2)
+
+import { createRequire } from "node:module";
+import { loadAddon } from "./addon.ts";
+import type { Assets } from "./assets.ts";
+import { describe } from "./errors.ts";
+
+export type SystemCalls = {
+  /** The id of a child that has ended and was not waited for, or undefined. Leaves it as it is. */
+  readonly peekEndedChild: () => number | undefined;
+  /** Takes the status of a child that has ended. */
+  readonly reapChild: (pid: number) => void;
+  /** Makes orphans below this process its children. */
+  readonly becomeSubreaper: () => void;
+};
+
+export type LoadedSystemCalls = {
+  readonly calls: SystemCalls | undefined;
+  /** The directories that were tried in vain, each with its reason. */
+  readonly reasons: string;
+};
+
+/** Loads koffi's addon from the executable by way of the first of `directories` that will do, or as a package. */
+export function loadSystemCalls({
+  assets,
+  directories,
+}: {
+  readonly assets: Assets;
+  readonly directories: readonly string[];
+}): LoadedSystemCalls {
+  const bytes = assets.read("koffi.node");
+  if (bytes === undefined) return loadInstalled();
+  const { addon, failures } = loadAddon(bytes, directories);
+  const reasons = failures.map(({ directory, reason }) => `"${directory}" (${reason})`).join(", ") || "no directory";
+  return { calls: addon === undefined ? undefined : bind(parseKoffi(addon)), reasons };
+}
+
+/** koffi as a package beside the program. */
+function loadInstalled(): LoadedSystemCalls {
+  try {
+    const library: unknown = createRequire(import.meta.filename)("koffi");
+    return { calls: bind(parseKoffi(library)), reasons: "" };
+  } catch (error) {
+    return { calls: undefined, reasons: `the koffi package (${describe(error)})` };
+  }
+}
+
+/** What we use of koffi. A function is declared as C declares it. */
+type Koffi = { load(library: null): { func(declaration: string): (...values: readonly unknown[]) => unknown } };
+
+function parseKoffi(library: unknown): Koffi {
+  if (typeof library !== "object" || library === null || !("load" in library)) throw new Error("it is no koffi");
+  return library as Koffi;
+}
+
+const P_ALL = 0;
+const WNOHANG = 1;
+const WEXITED = 4;
+const WNOWAIT = 0x01000000;
+const PR_SET_CHILD_SUBREAPER = 36;
+
+/** Of siginfo_t, in bytes. On 64-bit systems si_pid follows three numbers and a gap. */
+const SIGINFO_SIZE = 128;
+const SI_PID_OFFSET = 16;
+
+function bind(koffi: Koffi): SystemCalls {
+  const libc = koffi.load(null);
+  const waitid = libc.func("int waitid(int, unsigned int, _Out_ uint8_t *, int)");
+  const waitpid = libc.func("int waitpid(int, _Out_ int *, int)");
+  const prctl = libc.func("int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)");
+  const info = new Uint8Array(SIGINFO_SIZE);
+  const view = new DataView(info.buffer);
+  return {
+    peekEndedChild() {
+      view.setInt32(SI_PID_OFFSET, 0, true); // waitid leaves it alone where there is none
+      if (waitid(P_ALL, 0, info, WEXITED | WNOHANG | WNOWAIT) !== 0) return undefined; // no children at all
+      const pid = view.getInt32(SI_PID_OFFSET, true);
+      return pid === 0 ? undefined : pid;
+    },
+    reapChild: (pid) => void waitpid(pid, [0], WNOHANG),
+    becomeSubreaper: () => void prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0),
+  };
+}
