@@ -1,6 +1,6 @@
 // System calls that Node has no function for, through koffi. Its addon takes time and memory: load it when a call is
 // needed, and not on the way to the app.
-// Source: https://koffi.dev; wait(2), prctl(2)
+// Source: https://koffi.dev; wait(2), prctl(2), pthread_sigmask(3)
 
 import { createRequire } from "node:module";
 import { loadAddon } from "./addon.ts";
@@ -14,6 +14,8 @@ export type SystemCalls = {
   readonly reapChild: (pid: number) => void;
   /** Makes orphans below this process its children. */
   readonly becomeSubreaper: () => void;
+  /** Lets a signal through to this thread, and thereby what has come of it while it was blocked. */
+  readonly unblockSignal: (number: number) => void;
 };
 
 export type LoadedSystemCalls = {
@@ -60,6 +62,10 @@ const WNOHANG = 1;
 const WEXITED = 4;
 const WNOWAIT = 0x01000000;
 const PR_SET_CHILD_SUBREAPER = 36;
+const SIG_UNBLOCK = 1;
+
+/** Of sigset_t, in bytes: a bit for each signal, the first for signal 1. */
+const SIGSET_SIZE = 128;
 
 /** Of siginfo_t, in bytes. On 64-bit systems si_pid follows three numbers and a gap. */
 const SIGINFO_SIZE = 128;
@@ -70,6 +76,7 @@ function bind(koffi: Koffi): SystemCalls {
   const waitid = libc.func("int waitid(int, unsigned int, _Out_ uint8_t *, int)");
   const waitpid = libc.func("int waitpid(int, _Out_ int *, int)");
   const prctl = libc.func("int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)");
+  const sigmask = libc.func("int pthread_sigmask(int, _In_ uint8_t *, _Out_ uint8_t *)");
   const info = new Uint8Array(SIGINFO_SIZE);
   const view = new DataView(info.buffer);
   return {
@@ -81,5 +88,10 @@ function bind(koffi: Koffi): SystemCalls {
     },
     reapChild: (pid) => void waitpid(pid, [0], WNOHANG),
     becomeSubreaper: () => void prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0),
+    unblockSignal(number) {
+      const set = new Uint8Array(SIGSET_SIZE);
+      set[(number - 1) >> 3] = 1 << ((number - 1) & 7);
+      sigmask(SIG_UNBLOCK, set, new Uint8Array(SIGSET_SIZE));
+    },
   };
 }

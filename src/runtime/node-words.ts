@@ -82,8 +82,15 @@ function scriptAt(words: readonly string[], at: number): NodeEntry {
 /** The word by which an executable like ours takes options for the Node in it. */
 export const OPTIONS_WORD = "--node-options=";
 
-/** Takes back the limits that flysqlite's own processes have: V8 finds its own again, by the memory that there is. */
-export const OWN_LIMITS: readonly string[] = ["--max-old-space-size=0", "--max-semi-space-size=0"];
+/**
+ * Takes back what flysqlite's own processes are limited to: V8 finds its limits again, by the memory that there is,
+ * and SIGUSR1 is the app's own.
+ */
+export const OWN_LIMITS: readonly string[] = [
+  "--max-old-space-size=0",
+  "--max-semi-space-size=0",
+  "--no-disable-sigusr1",
+];
 
 /** What Node is to be started with: no limits of ours, then NODE_OPTIONS, then those among the words after `node`. */
 export function optionsWith(nodeOptions: string | undefined, words: readonly string[]): string {

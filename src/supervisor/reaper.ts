@@ -1,6 +1,7 @@
 // Orphans: processes whose parent has ended become children of PID 1, and stay as zombies until it asks for their
 // status. Node asks only for that of children which it started itself. Source: wait(2), prctl(2)
 
+import { constants } from "node:os";
 import { debug, type Log, warn } from "../base/events.ts";
 import type { LoadedSystemCalls } from "../base/system-calls.ts";
 
@@ -35,10 +36,13 @@ export function createReaper({
   if (calls === undefined) {
     // Where we are not PID 1, orphans go to the one that is.
     const tell = isFirst ? warn : debug;
-    log(tell("launch", `does not reap orphans, as koffi could not be loaded by way of ${reasons}`));
+    const what = isFirst ? "orphans are not reaped, and SIGUSR1 is" : "SIGUSR1 is";
+    log(tell("launch", `${what} not passed on, as koffi could not be loaded by way of ${reasons}`));
     return undefined;
   }
   if (!isFirst) calls.becomeSubreaper();
+  // Node was told not to open its debugger for it (--disable-sigusr1), and does that by blocking it.
+  calls.unblockSignal(constants.signals.SIGUSR1);
   let isPlanned = false;
 
   function reap(): void {

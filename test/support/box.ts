@@ -2,8 +2,18 @@
 // image's tree read through bind mounts, an app directory, a volume on /data and a replica's directory on /replica.
 // Needs root or unprivileged user namespaces, and util-linux.
 
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import {
+  constants,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -35,7 +45,6 @@ const LIBRARIES = [
 /** Secrets that every container of the suite is given. No output of any of them may hold one. */
 export const CANARIES = {
   AWS_SECRET_ACCESS_KEY: "canary-Oph6aiqu/aws+secret",
-  AWS_SESSION_TOKEN: "canary-Ieth3aej/aws+session==",
   LITESTREAM_SECRET_ACCESS_KEY: "canary-Ua5aej0e/litestream",
   SESSION_SECRET: "canary-eeGh6ohw-of-the-app",
   GITHUB_TOKEN: "canary-ohC4quae-of-the-app",
@@ -61,6 +70,14 @@ export type Start = {
   readonly environment?: Readonly<Record<string, string | undefined>>;
   /** Another executable than the box's: a new release. */
   readonly executable?: string;
+  /** Under an init of the host's, which is PID 1 and passes SIGTERM and SIGINT on, as Fly's and `docker --init` do. */
+  readonly init?: boolean;
+  /** With a terminal as all three standard streams: `type` is its keyboard. */
+  readonly terminal?: boolean;
+  /** "closed" streams are as a shell's `>&-` leaves them; "gone" ones have lost their reader; nobody reads "stalled". */
+  readonly stdin?: "closed";
+  readonly stdout?: "closed" | "gone";
+  readonly stderr?: "gone" | "stalled";
 };
 
 export type Box = ReturnType<typeof createBox>;
@@ -98,11 +115,12 @@ export function createBox(options: BoxOptions = {}) {
     app,
 
     /** Starts flysqlite as PID 1. The container's network is the host's. */
-    async start({ words = [], environment = {}, executable = ownExecutable }: Start = {}) {
+    async start({ words = [], environment = {}, executable = ownExecutable, ...how }: Start = {}) {
       const port = await freePort();
-      const script = mountScript({ ...options, root, volume, replica, app, executable });
+      const script = mountScript({ ...options, ...how, root, volume, replica, app, executable });
       const args = ["--mount", "--pid", "--fork", "--kill-child", "bash", "-euc", script, "box", ...words];
-      const child = spawn("unshare", args, {
+      const [file, fileArgs] = how.terminal === true ? inTerminal("unshare", args) : (["unshare", args] as const);
+      const child = spawn(file, fileArgs, {
         env: {
           PATH: "/usr/local/bin:/usr/bin:/bin",
           PORT: String(port),
@@ -111,8 +129,14 @@ export function createBox(options: BoxOptions = {}) {
           ...CANARIES,
           ...environment,
         },
-        stdio: ["ignore", "pipe", "pipe"],
+        stdio: [
+          how.terminal === true ? "pipe" : "ignore",
+          "pipe",
+          how.stderr === "stalled" ? stalledPipe(join(directory, "stderr")) : "pipe",
+        ],
       });
+      if (how.stdout === "gone") child.stdout?.destroy();
+      if (how.stderr === "gone") child.stderr?.destroy();
       running.add(child);
       const observed = observe(child, port, () => running.delete(child));
       outputs.push(observed.output);
@@ -168,6 +192,12 @@ function observe(child: ChildProcess, port: number, gone: () => void) {
     hasEnded = true;
   });
 
+  const matching = (pattern: RegExp): readonly number[] => {
+    const found = processesBelow(firstProcess(child)).filter((pid) => pattern.test(commandLine(pid)));
+    if (found.length === 0) throw new Error(`no process is ${pattern}\n${output}`);
+    return found;
+  };
+
   const url = `http://127.0.0.1:${port}`;
   return {
     url,
@@ -199,16 +229,32 @@ function observe(child: ChildProcess, port: number, gone: () => void) {
       return response.json();
     },
 
+    /** Presses keys of its terminal. */
+    type: (keys: string): void => void child.stdin?.write(keys),
+
     /** Sends a signal to PID 1. */
     signal(name: NodeJS.Signals): void {
       process.kill(firstProcess(child), name);
     },
 
+    /** The command lines of all processes of the container but PID 1's. */
+    processes: (): readonly string[] =>
+      child.pid === undefined ? [] : childrenOf(child.pid).flatMap(processesBelow).map(commandLine),
+
+    /** How many of its processes have ended and were not waited for. */
+    zombies: (): number => processesBelow(firstProcess(child)).filter(isZombie).length,
+
+    /** The host's id of its PID 1. */
+    pid: (): number => firstProcess(child),
+
     /** Kills the processes whose command line matches, and leaves the others alone. */
     killOnly(pattern: RegExp): void {
-      const found = processesBelow(firstProcess(child)).filter((pid) => pattern.test(commandLine(pid)));
-      if (found.length === 0) throw new Error(`no process is ${pattern}\n${output}`);
-      for (const pid of found) process.kill(pid, "SIGKILL");
+      for (const pid of matching(pattern)) process.kill(pid, "SIGKILL");
+    },
+
+    /** Stops them where they are. */
+    pauseOnly(pattern: RegExp): void {
+      for (const pid of matching(pattern)) process.kill(pid, "SIGSTOP");
     },
 
     /** Ends the whole container at once, as a machine that dies. */
@@ -238,14 +284,19 @@ export async function until(
 }
 
 /** The host's id of the container's PID 1. */
-function firstProcess(unshare: ChildProcess): number {
-  const [first] = unshare.pid === undefined ? [] : childrenOf(unshare.pid);
+function firstProcess(outermost: ChildProcess): number {
+  const [first] = outermost.pid === undefined ? [] : processesBelow(outermost.pid).filter(isFirst);
   if (first === undefined) throw new Error("the container has no process");
   return first;
 }
 
+/** Source: proc(5), the process's ids in its namespaces, from the outermost to its own. */
+function isFirst(pid: number): boolean {
+  return /^NSpid:.*\t1$/m.test(readIfThere(`/proc/${pid}/status`));
+}
+
 function childrenOf(pid: number): readonly number[] {
-  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
+  const text = readIfThere(`/proc/${pid}/task/${pid}/children`).trim();
   return text === "" ? [] : text.split(" ").map(Number);
 }
 
@@ -254,7 +305,20 @@ function processesBelow(pid: number): readonly number[] {
 }
 
 function commandLine(pid: number): string {
-  return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
+  return readIfThere(`/proc/${pid}/cmdline`).replaceAll("\0", " ").trim();
+}
+
+function isZombie(pid: number): boolean {
+  return /\) Z /.test(readIfThere(`/proc/${pid}/stat`));
+}
+
+/** A process may be gone at any time. */
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
 }
 
 /** A copy of the test app with this project's packages in its tree. */
@@ -273,17 +337,21 @@ function mountScript({
   replica,
   app,
   executable,
+  init = false,
+  stdin,
+  stdout,
   image = "debian",
   readOnlyRoot = false,
   readOnlyVolume = false,
   noexecEverywhere = false,
-}: Omit<BoxOptions, "app"> & {
-  readonly root: string;
-  readonly volume: string;
-  readonly replica: string;
-  readonly app: string;
-  readonly executable: string;
-}): string {
+}: Omit<BoxOptions, "app"> &
+  Pick<Start, "init" | "stdin" | "stdout"> & {
+    readonly root: string;
+    readonly volume: string;
+    readonly replica: string;
+    readonly app: string;
+    readonly executable: string;
+  }): string {
   const lines = [
     "mount --make-rprivate /",
     `cd ${root}`,
@@ -322,8 +390,34 @@ function mountScript({
   if (readOnlyRoot) {
     lines.push("mount -o remount,bind,ro app", "mount -o remount,ro .");
   }
-  lines.push(`exec unshare --root=${root} --wd=/app /usr/local/bin/flysqlite "$@"`);
+  const streams = `${stdin === "closed" ? "<&-" : ""} ${stdout === "closed" ? ">&-" : ""}`;
+  const start = `unshare --root=${root} --wd=/app /usr/local/bin/flysqlite "$@" ${streams}`;
+  lines.push(init ? INIT(start) : `exec ${start}`);
   return lines.join("\n");
+}
+
+/** PID 1 that starts the command, passes on what it is told, and ends with the command's status. */
+const INIT = (start: string) => `
+${start} & child=$!
+trap 'kill -TERM $child' TERM
+trap 'kill -INT $child' INT
+set +e
+while :; do
+  wait $child; status=$?
+  kill -0 $child 2>/dev/null || exit $status
+done`;
+
+/** A pipe, as container runtimes use them, whose reader never reads. Gives the end to write to. */
+function stalledPipe(path: string): number {
+  execFileSync("mkfifo", [path]);
+  openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  return openSync(path, constants.O_WRONLY);
+}
+
+/** The command on a terminal of its own, whose keyboard is standard input and whose screen is standard output. */
+function inTerminal(file: string, args: readonly string[]): readonly [string, readonly string[]] {
+  const command = [file, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
+  return ["script", ["--quiet", "--flush", "--return", "--command", command, "/dev/null"]];
 }
 
 async function freePort(): Promise<number> {

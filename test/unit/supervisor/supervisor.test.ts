@@ -500,7 +500,7 @@ describe("the reaper", () => {
     expect(events).toEqual([
       expect.objectContaining({
         level: "warn",
-        text: expect.stringMatching(/does not reap orphans.*"\/flysqlite-test-nowhere".*"\/proc"/),
+        text: expect.stringMatching(/orphans are not reaped.*"\/flysqlite-test-nowhere".*"\/proc"/),
       }),
     ]);
   });
