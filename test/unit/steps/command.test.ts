@@ -175,3 +175,92 @@ describe("findCommand with a start script", () => {
     expect(Number(run([]).output)).toBe(process.pid);
   });
 });
+
+describe("findCommand, for a package manager's command", () => {
+  const scripts = {
+    start: "server from-start",
+    serve: "server 'a b'",
+    chained: "npm run serve -- more",
+    loop: "npm run loop",
+    prebuilt: "echo checked $npm_lifecycle_event",
+    built: "server main",
+    postbuilt: "echo reported $npm_lifecycle_event",
+    prefailing: "false",
+    failing: "server never",
+    named: "echo $npm_package_name $npm_package_version $npm_lifecycle_event",
+  };
+  const shop = (more: Partial<Parameters<typeof app>[0]> = {}) =>
+    app({
+      programs: ["bin/server", "bin/npm", "bin/npx", "node_modules/.bin/tool"],
+      package: { name: "shop", version: "1.2.3", scripts },
+      ...more,
+    });
+
+  it("runs the script, with the words behind it", () => {
+    const { run } = shop();
+    expect(run(["npm", "run", "serve", "--", "$HOME", "it's"]).output).toBe("bin/server:a b:$HOME:it's:MODE=\n");
+  });
+
+  it("goes by package.json as it is in the image, and not by the manifest, where there is one", () => {
+    const { run } = shop({ start: "server from-manifest" });
+    expect(run([]).output).toBe("bin/server:from-start:MODE=\n");
+    expect(run(["npm", "start"]).output).toBe("bin/server:from-start:MODE=\n");
+  });
+
+  it("follows a script that only runs another one, and leaves a circle to npm", () => {
+    const { run, find, path } = shop();
+    expect(run(["npm", "run", "chained", "--", "x"]).output).toBe("bin/server:a b:more:x:MODE=\n");
+    expect(find(["npm", "run", "loop"]).file).toBe(join(path, "bin/npm"));
+  });
+
+  it("runs pre and post scripts around it, each told its own name", () => {
+    const { run } = shop();
+    expect(run(["npm", "run", "built"]).output).toBe("checked prebuilt\nbin/server:main:MODE=\nreported postbuilt\n");
+  });
+
+  it("does not run a script whose pre script fails, and ends as that did", () => {
+    const { run } = shop();
+    expect(run(["npm", "run", "failing"])).toEqual({ output: "", status: 1 });
+  });
+
+  it("sets what npm would have told the script of its package", () => {
+    const { run } = shop();
+    expect(run(["npm", "run", "named"]).output).toBe("shop 1.2.3 named\n");
+  });
+
+  it("finds the tools of the app's packages for npx, and leaves others to it", () => {
+    const { run, find, path } = shop();
+    expect(run(["npx", "tool", "a b"]).output).toBe("node_modules/.bin/tool:a b:MODE=\n");
+    expect(find(["npx", "unknown"]).file).toBe(join(path, "bin/npx"));
+  });
+
+  it("starts the manager itself where it is told to keep it", () => {
+    const { find, path } = shop();
+    const keep = { keepPackageManager: true };
+    expect(find(["npm", "run", "serve"], undefined, keep)).toMatchObject({
+      file: join(path, "bin/npm"),
+      arguments: ["run", "serve"],
+      environment: {},
+    });
+    expect(find(["npx", "tool"], undefined, keep).file).toBe(join(path, "bin/npx"));
+  });
+
+  it.each([
+    [".npmrc", "script-shell=/bin/bash\n"],
+    ["pnpm-workspace.yaml", "shellEmulator: true\n"],
+  ])("starts the manager where %s may change what it does", (name, text) => {
+    const { find, path } = shop({ files: { [name]: text } });
+    expect(find(["npm", "run", "serve"]).file).toBe(join(path, "bin/npm"));
+  });
+
+  it("starts the manager where a variable may change what it does", () => {
+    const { find, path } = shop();
+    const environment = { npm_config_ignore_scripts: "true" };
+    expect(find(["npm", "run", "serve"], undefined, { environment }).file).toBe(join(path, "bin/npm"));
+  });
+
+  it("says why the manager is needed where it is not in the image", () => {
+    const { find } = shop({ programs: [] });
+    expect(() => find(["npm", "run", "nothing"], "")).toThrow(/"npm" is in none of .*can't be left out: .*"nothing"/);
+  });
+});

@@ -220,6 +220,51 @@ describe("supervise", () => {
   });
 });
 
+describe("supervise, with each way in which an app can end", () => {
+  /** A keeper that needs no Node: says ready, and waits for its first word. Its channel is a stream of JSON lines. */
+  const SHELL_KEEPER = 'printf "%s\\n" "$1" >&$NODE_CHANNEL_FD; read -r told <&$NODE_CHANNEL_FD';
+
+  function end(script: string): Promise<number> {
+    const ready: FromKeeper = {
+      kind: "ready",
+      launch: { file: "/bin/sh", arguments: ["-c", script], directory: "/", environment: {} },
+      restart: "never",
+      replicating: true,
+      stopTimeoutMs: 20_000,
+      databaseDirectory: "/",
+    };
+    return supervise({
+      startKeeper: () =>
+        spawn("/bin/bash", ["-c", SHELL_KEEPER, "keeper", JSON.stringify(ready)], {
+          stdio: ["ignore", "inherit", "inherit", "ipc"],
+        }),
+      signals: holdSignals(new EventEmitter()),
+      hasTerminal: false,
+      createReaper: async () => undefined,
+      suspend: () => {},
+      clock: systemClock,
+      log: () => {},
+    });
+  }
+
+  async function inTurn<Value>(values: readonly Value[], one: (value: Value) => Promise<number>): Promise<number[]> {
+    const found: number[] = [];
+    for (const value of values) found.push(await one(value));
+    return found;
+  }
+
+  it("passes each status from 0 to 255 on", async () => {
+    const statuses = Array.from({ length: 256 }, (_, status) => status);
+    expect(await inTurn(statuses, (status) => end(`exit ${status}`))).toEqual(statuses);
+  }, 120_000);
+
+  it("ends with 128 + n for each signal n that ends a process", async () => {
+    const deadly = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 24, 25, 26, 27, 29, 30, 31];
+    const found = await inTurn(deadly, (number) => end(`kill -${number} $$; sleep 10`));
+    expect(found).toEqual(deadly.map((number) => 128 + number));
+  }, 120_000);
+});
+
 describe("supervise, at a signal", () => {
   const GRANDCHILD = `
     import { appendFileSync } from "node:fs";
