@@ -11,10 +11,13 @@ export type User = {
   readonly home: string;
 };
 
+const ROOT = ["root", "x", "0", "0", "", "/root"] as const;
+
 /** Finds `name`, `uid`, `name:group`, `uid:gid`. Throws E_CONFIG where there is no such user or group. */
 export function findUser(told: string, files: { readonly passwd: string; readonly group: string }): User {
   const [who = "", which] = told.split(":", 2);
-  const entry = rows(files.passwd).find(([name, , uid]) => (isNumber(who) ? uid === who : name === who));
+  const known = [...rows(files.passwd), ROOT]; // whom each system has, also an image without the file
+  const entry = known.find(([name, , uid]) => (isNumber(who) ? uid === who : name === who));
   const uid = isNumber(who) ? Number(who) : Number(entry?.[2] ?? Number.NaN);
   if (!isId(uid)) throw refused(told, `there is no user "${who}" in /etc/passwd`);
   if (entry === undefined && which === undefined) {

@@ -244,6 +244,9 @@ function observe(child: ChildProcess, port: number, gone: () => void) {
     /** How many of its processes have ended and were not waited for. */
     zombies: (): number => processesBelow(firstProcess(child)).filter(isZombie).length,
 
+    /** The host's ids of all its processes, PID 1's first. */
+    pids: (): readonly number[] => [firstProcess(child), ...processesBelow(firstProcess(child))],
+
     /** The host's id of its PID 1. */
     pid: (): number => firstProcess(child),
 

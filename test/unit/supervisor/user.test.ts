@@ -31,6 +31,10 @@ describe("findUser", () => {
     expect(findUser(told, files)).toEqual(user);
   });
 
+  it("knows root also in an image without a file of users", () => {
+    expect(findUser("root", { passwd: "", group: "" })).toMatchObject({ uid: 0, gid: 0 });
+  });
+
   it.each([
     ["no such user", "nobody-here", /no user "nobody-here"/],
     ["no such group", "node:nothing", /no group "nothing"/],
