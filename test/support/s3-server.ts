@@ -68,6 +68,8 @@ export type ServerOptions = {
   readonly region?: string;
   /** Keeps sizes and checksums of contents only. */
   readonly forgetful?: boolean;
+  /** Passes over If-None-Match and If-Match, as some services do. */
+  readonly ignoresConditions?: boolean;
   readonly tls?: { readonly key: string; readonly cert: string };
 };
 
@@ -104,6 +106,7 @@ type Request = {
 
 export async function startS3Server(options: ServerOptions = {}) {
   const { pageKeys = 1000, minPartBytes = 5 * 1024 * 1024, region = "eu-test-1", forgetful = false, tls } = options;
+  const { ignoresConditions = false } = options;
   let objects = new Map<string, StoredObject>();
   const uploads = new Map<string, Upload>();
   const requests: LoggedRequest[] = [];
@@ -132,6 +135,7 @@ export async function startS3Server(options: ServerOptions = {}) {
   }
 
   function requireCondition({ headers, key = "" }: Request): void {
+    if (ignoresConditions) return;
     const found = objects.get(key);
     if (headers["if-none-match"] === "*" && found !== undefined) throw new Refused(412, "PreconditionFailed");
     const match = headers["if-match"];
