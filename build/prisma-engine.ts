@@ -8,8 +8,9 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import process from "node:process";
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
-import { openMigratingDatabase, sqliteAnswer } from "../src/prisma/deploy.ts";
+import { BUSY_TIMEOUT_MS } from "../src/prisma/deploy.ts";
 import { databaseErrorText, failedScriptText, PrismaError, type SqliteAnswer } from "../src/prisma/errors.ts";
 import type { Migration } from "../src/prisma/manifest.ts";
 import { LOCK_FILE, SCRIPT } from "../src/prisma/migrations.ts";
@@ -35,7 +36,7 @@ export type EngineTask = {
 export async function applyWithEngine({ path, migrations, lockFile }: EngineTask): Promise<readonly string[]> {
   const { SchemaEngine } = await loadEngine();
   // The engine never closes a connection, and holds an exclusive lock on it.
-  using database = openMigratingDatabase(path);
+  using database = openDatabase(path);
   const adapter = createAdapter(database);
   const engine = await SchemaEngine.new({ datamodels: undefined }, () => {}, adapter.factory);
   try {
@@ -60,6 +61,23 @@ export async function applyWithEngine({ path, migrations, lockFile }: EngineTask
   } finally {
     engine.free();
   }
+}
+
+/** Opens a database with what Prisma's native engine has switched on. */
+function openDatabase(path: string): DatabaseSync {
+  // Not imported: an older Node, which has none, is to be told so.
+  const { DatabaseSync } = process.getBuiltinModule("node:sqlite");
+  return new DatabaseSync(path, {
+    timeout: BUSY_TIMEOUT_MS,
+    enableForeignKeyConstraints: true,
+    enableDoubleQuotedStringLiterals: true,
+  });
+}
+
+/** What SQLite answered, where it is an error of node:sqlite; undefined for anything else. */
+function sqliteAnswer(error: unknown): SqliteAnswer | undefined {
+  if (!(error instanceof Error) || !("errcode" in error) || typeof error.errcode !== "number") return undefined;
+  return { extendedCode: error.errcode, message: error.message };
 }
 
 let loading: Promise<Glue> | undefined;

@@ -8,10 +8,15 @@ import { join } from "node:path";
 import process from "node:process";
 import { isDeepStrictEqual } from "node:util";
 import { FlysqliteError } from "../src/base/errors.ts";
-import { applyMigrations, openMigratingDatabase } from "../src/prisma/deploy.ts";
+import { applyMigrations, BUSY_TIMEOUT_MS } from "../src/prisma/deploy.ts";
 import { PrismaError } from "../src/prisma/errors.ts";
 import { readLedger } from "../src/prisma/ledger.ts";
 import type { Migration } from "../src/prisma/manifest.ts";
+import type { Connection } from "../src/sqlite/driver.ts";
+import { createNodeSqliteDriver } from "../src/sqlite/node-sqlite.ts";
+
+const driver = createNodeSqliteDriver({ doubleQuotedStrings: true });
+const open = (path: string): Connection => driver.open(path, { busyTimeoutMs: BUSY_TIMEOUT_MS });
 
 /** Applies the migrations to databases of its own. Throws E_BUILD, with Prisma's text, where they don't apply. */
 export async function proveMigrations(migrations: readonly Migration[], lockFile?: string): Promise<void> {
@@ -24,12 +29,12 @@ export async function proveMigrations(migrations: readonly Migration[], lockFile
     requireFinished(byPrisma);
     applyMigrations({
       path: byFlysqlite,
+      driver,
       migrations,
       lockFile,
       now: Date.now,
       uuid: randomUUID,
-      lockDisabled: false,
-      onApplied: () => {},
+      exclusive: true,
     });
     if (!isDeepStrictEqual(readSchema(byPrisma), readSchema(byFlysqlite))) {
       throw new FlysqliteError("E_BUILD", "Prisma and flysqlite make different schemas of these migrations", {
@@ -60,18 +65,18 @@ async function applyAsPrisma(task: Parameters<typeof import("./prisma-engine.ts"
 
 /** A script that leaves a transaction open loses what it did, and stops every later start (P3009). */
 function requireFinished(path: string): void {
-  using database = openMigratingDatabase(path);
-  const { rows = [] } = readLedger({ all: (sql) => database.prepare(sql).all() });
-  const open = rows.find(({ finished }) => !finished);
-  if (open === undefined) return;
-  throw new FlysqliteError("E_BUILD", `The migration "${open.name}" leaves a transaction open`, {
+  using database = open(path);
+  const { rows = [] } = readLedger(database);
+  const unfinished = rows.find(({ finished }) => !finished);
+  if (unfinished === undefined) return;
+  throw new FlysqliteError("E_BUILD", `The migration "${unfinished.name}" leaves a transaction open`, {
     hint: "Look for a BEGIN without its COMMIT in its script",
   });
 }
 
 function readSchema(path: string): readonly unknown[] {
-  using database = openMigratingDatabase(path);
-  return database.prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name").all();
+  using database = open(path);
+  return database.all("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name");
 }
 
 function requireSqlite(): void {

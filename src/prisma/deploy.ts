@@ -1,13 +1,15 @@
 // Applies migrations to a database as `prisma migrate deploy` does: the same statements in the same order, so that
 // the ledger and whatever a failure leaves behind are what Prisma's own tools expect to find.
-// Always on node:sqlite. Its SQLite takes what Prisma's takes, string literals in double quotes included;
+//
+// For use with node:sqlite. Its SQLite takes what Prisma's takes, string literals in double quotes included;
 // better-sqlite3 is compiled without these.
 // Source: Prisma 7.10, `migrate deploy`; held to test/fixtures/prisma-migrate
 
-import process from "node:process";
-import type { DatabaseSync } from "node:sqlite";
+import { closeSync, openSync } from "node:fs";
+import { type Connection, type Driver, SqliteError } from "../sqlite/driver.ts";
 import {
   databaseErrorText,
+  type FailedStatement,
   failedScriptText,
   otherProviderText,
   PrismaError,
@@ -17,10 +19,9 @@ import {
 import { decideRefusal, LEDGER_TABLE, pendingNames, readLedger } from "./ledger.ts";
 import type { Migration } from "./manifest.ts";
 import { checksum, lockedProvider } from "./migrations.ts";
+import { splitStatements } from "./statements.ts";
 
-export type ApplyOptions = {
-  /** The database's file, made if it is missing; its directory must exist. */
-  readonly path: string;
+export type DeployOptions = {
   /** In Prisma's order. A script is asked for only when its turn comes. */
   readonly migrations: readonly Migration[];
   /** Text of migration_lock.toml, where there is one. */
@@ -29,17 +30,21 @@ export type ApplyOptions = {
   readonly now: () => number;
   /** A random UUID, version 4, lower case. */
   readonly uuid: () => string;
-  /** True where `isLockDisabled` says so: others may have the database open meanwhile. */
-  readonly lockDisabled: boolean;
-  /** Called after each migration that was applied. */
-  readonly onApplied: (name: string) => void;
+  /**
+   * False where others may have the database open meanwhile: where `isLockDisabled` says so, or where it is our own
+   * keeper that holds it. Prisma takes an exclusive lock; it changes who else may look, and nothing that is written.
+   */
+  readonly exclusive: boolean;
+  /** Called before each migration, and after each that was applied. */
+  readonly onBegin?: (name: string) => void;
+  readonly onApplied?: (name: string) => void;
 };
 
 /** How long a busy database is waited for, in milliseconds, as Prisma has it. */
-const BUSY_TIMEOUT_MS = 5000;
+export const BUSY_TIMEOUT_MS = 5000;
 
 /** Prisma's text to the letter: it ends up in the database's schema. */
-const CREATE_LEDGER = `CREATE TABLE "_prisma_migrations" (
+export const CREATE_LEDGER = `CREATE TABLE "_prisma_migrations" (
     "id"                    TEXT PRIMARY KEY NOT NULL,
     "checksum"              TEXT NOT NULL,
     "finished_at"           DATETIME,
@@ -51,32 +56,29 @@ const CREATE_LEDGER = `CREATE TABLE "_prisma_migrations" (
 )`;
 
 /**
+ * Opens the database at `path`, made if it is missing, applies what is pending, closes it, and gives the names of what
+ * was applied. Throws {@link PrismaError}.
+ */
+export function applyMigrations({
+  path,
+  driver,
+  ...options
+}: DeployOptions & { readonly path: string; readonly driver: Driver }): string[] {
+  return asPrismaHasIt(() => {
+    makeIfAbsent(path);
+    using connection = driver.open(path, { busyTimeoutMs: BUSY_TIMEOUT_MS });
+    return deploy(connection, options);
+  });
+}
+
+/**
  * Applies what is pending, and gives the names of what was applied.
  *
  * Nothing is wrapped in a transaction. After a failure the statements before the failing one stay, and so does a
  * row that stops every later run (P3009) until someone resolves it. Throws {@link PrismaError}.
  */
-export function applyMigrations(options: ApplyOptions): string[] {
-  try {
-    using database = openMigratingDatabase(options.path);
-    return applyPending(database, options);
-  } catch (error) {
-    const answer = sqliteAnswer(error);
-    if (answer === undefined) throw error;
-    throw new PrismaError(undefined, databaseErrorText(answer.message), { sqlite: answer, cause: error });
-  }
-}
-
-/** Opens a database with what Prisma's native engine has switched on. */
-export function openMigratingDatabase(path: string): DatabaseSync {
-  // Not imported: `npx flysqlite build` has this file in its bundle, and must get as far as a message on a Node
-  // that has no node:sqlite.
-  const { DatabaseSync } = process.getBuiltinModule("node:sqlite");
-  return new DatabaseSync(path, {
-    timeout: BUSY_TIMEOUT_MS,
-    enableForeignKeyConstraints: true,
-    enableDoubleQuotedStringLiterals: true,
-  });
+export function deploy(connection: Connection, options: DeployOptions): string[] {
+  return asPrismaHasIt(() => applyPending(connection, options));
 }
 
 /** Whether PRISMA_SCHEMA_DISABLE_ADVISORY_LOCK is set, by Prisma's reading: to anything but nothing and "0". */
@@ -85,51 +87,83 @@ export function isLockDisabled(environment: { readonly [name: string]: string | 
   return value !== undefined && value !== "" && value !== "0";
 }
 
-function applyPending(database: DatabaseSync, options: ApplyOptions): string[] {
-  requireSqliteHistory(options.lockFile);
-  if (!options.lockDisabled) database.exec("PRAGMA main.locking_mode=EXCLUSIVE");
+/** Runs something on a database; an answer of SQLite's that belongs to no script becomes Prisma's failure for it. */
+export function asPrismaHasIt<Result>(run: () => Result): Result {
+  try {
+    return run();
+  } catch (error) {
+    const answer = sqliteAnswer(error);
+    if (answer === undefined) throw error;
+    throw new PrismaError(undefined, databaseErrorText(answer.message), { sqlite: answer, cause: error });
+  }
+}
 
-  const ledger = readLedger({ all: (sql) => database.prepare(sql).all() });
+function applyPending(connection: Connection, options: DeployOptions): string[] {
+  requireSqliteHistory(options.lockFile);
+  if (options.exclusive) connection.exec("PRAGMA main.locking_mode=EXCLUSIVE");
+
+  const ledger = readLedger(connection);
   const refusal = decideRefusal(ledger);
   if (refusal !== undefined) throw new PrismaError(refusal.code, refusal.message);
-  if (ledger.rows === undefined) database.exec(CREATE_LEDGER);
+  if (ledger.rows === undefined) connection.exec(CREATE_LEDGER);
 
   const pending = new Set(pendingNames(options.migrations, ledger.rows ?? []));
   const applied: string[] = [];
   for (const migration of options.migrations.filter(({ name }) => pending.has(name))) {
-    applyOne(database, migration, options);
+    options.onBegin?.(migration.name);
+    applyOne(connection, migration, options);
     applied.push(migration.name);
-    options.onApplied(migration.name);
+    options.onApplied?.(migration.name);
   }
   return applied;
 }
 
-function applyOne(database: DatabaseSync, { name, sql }: Migration, { now, uuid }: ApplyOptions): void {
+function applyOne(connection: Connection, { name, sql }: Migration, { now, uuid }: DeployOptions): void {
   if (sql === undefined) throw new PrismaError("P3015", SCRIPT_NOT_FOUND, { migration: name });
   const id = uuid();
-  database
-    .prepare(`INSERT INTO "${LEDGER_TABLE}" ("id", "checksum", "started_at", "migration_name") VALUES (?, ?, ?, ?)`)
-    .run(id, checksum(sql), now(), name);
-  try {
-    database.exec(sql);
-  } catch (error) {
-    const answer = sqliteAnswer(error);
-    if (answer === undefined) throw error;
+  connection.all(
+    `INSERT INTO "${LEDGER_TABLE}" ("id", "checksum", "started_at", "migration_name") VALUES (?, ?, ?, ?)`,
+    ...[id, checksum(sql), now(), name],
+  );
+  const failure = runScript(connection, sql);
+  if (failure !== undefined) {
+    const { answer, statement, cause } = failure;
     const text = failedScriptText(name, answer);
-    recordFailure(database, { id, text });
-    throw new PrismaError("P3018", text, { migration: name, sqlite: answer, cause: error });
+    recordFailure(connection, { id, text });
+    throw new PrismaError("P3018", text, { migration: name, sqlite: answer, statement, cause });
   }
   // Two statements, as Prisma has it: a crash between them leaves one step and no end.
-  database
-    .prepare(`UPDATE "${LEDGER_TABLE}" SET "applied_steps_count" = "applied_steps_count" + 1 WHERE "id" = ?`)
-    .run(id);
-  database.prepare(`UPDATE "${LEDGER_TABLE}" SET "finished_at" = ? WHERE "id" = ?`).run(now(), id);
+  connection.all(
+    `UPDATE "${LEDGER_TABLE}" SET "applied_steps_count" = "applied_steps_count" + 1 WHERE "id" = ?`,
+    ...[id],
+  );
+  connection.all(`UPDATE "${LEDGER_TABLE}" SET "finished_at" = ? WHERE "id" = ?`, now(), id);
+}
+
+type ScriptFailure = {
+  readonly answer: SqliteAnswer;
+  readonly statement: FailedStatement;
+  readonly cause: unknown;
+};
+
+/** Runs a script up to its end, or to the first statement that fails. Piece by piece, so as to know which that is. */
+function runScript(connection: Connection, sql: string): ScriptFailure | undefined {
+  for (const [index, { text, line }] of splitStatements(sql).entries()) {
+    try {
+      connection.exec(text);
+    } catch (error) {
+      const answer = sqliteAnswer(error);
+      if (answer === undefined) throw error;
+      return { answer, statement: { number: index + 1, line, text: text.trim() }, cause: error };
+    }
+  }
+  return undefined;
 }
 
 /** Stores the failure's text if it can. The unfinished row is what counts, and the failure is told anyway. */
-function recordFailure(database: DatabaseSync, { id, text }: { readonly id: string; readonly text: string }): void {
+function recordFailure(connection: Connection, { id, text }: { readonly id: string; readonly text: string }): void {
   try {
-    database.prepare(`UPDATE "${LEDGER_TABLE}" SET "logs" = ? WHERE "id" = ?`).run(text, id);
+    connection.all(`UPDATE "${LEDGER_TABLE}" SET "logs" = ? WHERE "id" = ?`, text, id);
   } catch (error) {
     if (sqliteAnswer(error) === undefined) throw error;
   }
@@ -141,8 +175,14 @@ function requireSqliteHistory(lockFile: string | undefined): void {
   if (provider !== "sqlite") throw new PrismaError("P3019", otherProviderText(provider));
 }
 
-/** What SQLite answered, where it is an error of node:sqlite; undefined for anything else. */
-export function sqliteAnswer(error: unknown): SqliteAnswer | undefined {
-  if (!(error instanceof Error) || !("errcode" in error) || typeof error.errcode !== "number") return undefined;
-  return { extendedCode: error.errcode, message: error.message };
+function makeIfAbsent(path: string): void {
+  try {
+    closeSync(openSync(path, "a"));
+  } catch {
+    // SQLite says why, in the words that Prisma has for it.
+  }
+}
+
+function sqliteAnswer(error: unknown): SqliteAnswer | undefined {
+  return error instanceof SqliteError ? { extendedCode: error.extendedCode, message: error.message } : undefined;
 }

@@ -12,6 +12,14 @@ export type SqliteAnswer = {
   readonly message: string;
 };
 
+/** The statement of a script that failed. */
+export type FailedStatement = {
+  /** Counted from 1, as is the line on which it begins. */
+  readonly number: number;
+  readonly line: number;
+  readonly text: string;
+};
+
 /** A failure of migrating, with the message that Prisma has for it. */
 export class PrismaError extends Error {
   /** Undefined where the database itself failed: Prisma has no code for that. */
@@ -19,17 +27,24 @@ export class PrismaError extends Error {
   /** Name of the migration that failed, where it is one. */
   readonly migration: string | undefined;
   readonly sqlite: SqliteAnswer | undefined;
+  readonly statement: FailedStatement | undefined;
 
   constructor(
     code: PrismaCode | undefined,
     message: string,
-    details: { readonly migration?: string; readonly sqlite?: SqliteAnswer; readonly cause?: unknown } = {},
+    details: {
+      readonly migration?: string;
+      readonly sqlite?: SqliteAnswer;
+      readonly statement?: FailedStatement;
+      readonly cause?: unknown;
+    } = {},
   ) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.name = "PrismaError";
     this.code = code;
     this.migration = details.migration;
     this.sqlite = details.sqlite;
+    this.statement = details.statement;
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { randomUUID } from "node:crypto";
 import { describe } from "../base/errors.ts";
+import { createNodeSqliteDriver } from "../sqlite/node-sqlite.ts";
 import { applyMigrations, isLockDisabled } from "./deploy.ts";
 import { PrismaError } from "./errors.ts";
 import type { Migration } from "./manifest.ts";
@@ -22,12 +23,12 @@ export function runTask({ path, migrations, lockFile }: MigratorTask, environmen
   try {
     const names = applyMigrations({
       path,
+      driver: createNodeSqliteDriver({ doubleQuotedStrings: true }),
       migrations,
       ...(lockFile === undefined ? {} : { lockFile }),
       now: Date.now,
       uuid: randomUUID,
-      lockDisabled: isLockDisabled(environment),
-      onApplied: () => {},
+      exclusive: !isLockDisabled(environment),
     });
     return { kind: "applied", names };
   } catch (error) {

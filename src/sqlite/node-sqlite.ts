@@ -2,7 +2,8 @@
 // Source: https://nodejs.org/docs/latest-v24.x/api/sqlite.html
 
 import { resolve } from "node:path";
-import { DatabaseSync } from "node:sqlite";
+import process from "node:process";
+import type { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
 import { describe } from "../base/errors.ts";
 import { type Connection, type Driver, SqliteError } from "./driver.ts";
@@ -24,6 +25,9 @@ export function createNodeSqliteDriver({ doubleQuotedStrings = false }: NodeSqli
     sqliteVersion: process.versions["sqlite"] ?? "unknown",
     open(path, { readOnly = false, immutable = false, busyTimeoutMs }) {
       claimProcess("node:sqlite");
+      // Not imported: `npx flysqlite build` has this file in its bundle, and must get as far as a message on a Node
+      // that has no node:sqlite.
+      const { DatabaseSync } = process.getBuiltinModule("node:sqlite");
       const options = {
         readOnly,
         timeout: busyTimeoutMs,

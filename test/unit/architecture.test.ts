@@ -26,9 +26,6 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 const STEPS = ["observe", "link", "lock", "restore", "migrate", "seed", "replicate", "command"];
 
-/** May load an SQLite library without being in sqlite/: it runs in a process of its own. */
-const LOADS_SQLITE = ["prisma/deploy.ts"];
-
 /** Shows the project's config a changed environment while it loads it. */
 const CHANGES_ENVIRONMENT = ["prisma/prisma-config.ts"];
 
@@ -184,7 +181,7 @@ describe("imports", () => {
 
   it("lead only sqlite/ to a library", () => {
     const users = sources.filter(({ text }) => /"(?:node:sqlite|better-sqlite3)"/.test(codeOf(text)));
-    expect(users.filter(({ folder }) => folder !== "sqlite").map(({ path }) => path)).toEqual(LOADS_SQLITE);
+    expect(users.filter(({ folder }) => folder !== "sqlite").map(({ path }) => path)).toEqual([]);
   });
 });
 

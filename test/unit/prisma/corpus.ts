@@ -8,6 +8,7 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, wri
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { expect } from "vitest";
 import { PrismaError } from "../../../src/prisma/errors.ts";
 import type { Migration } from "../../../src/prisma/manifest.ts";
 import { listMigrations } from "../../../src/prisma/migrations.ts";
@@ -70,6 +71,30 @@ export async function runCase(name: string, deploy: Deploy): Promise<Outcome> {
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+/** Runs a case, and holds what comes of it to what the real Prisma did. */
+export async function expectAsPrisma(name: string, deploy: Deploy): Promise<void> {
+  const { exitCode, errorCode, message, applied, waited, database } = readExpected(name);
+  const outcome = await runCase(name, deploy);
+  expect(outcome.message === null ? 0 : 1).toBe(exitCode);
+  expect(asJson(outcome)).toEqual({ errorCode, message, applied, waited, database: withLogMatchers(database) });
+}
+
+function asJson(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value));
+}
+
+function withLogMatchers(database: Outcome["database"]): unknown {
+  const { migrations, ...others } = database;
+  if (migrations === undefined) return others;
+  return { ...others, migrations: migrations.map((row) => ({ ...row, logs: logMatcher(row.logs) })) };
+}
+
+/** The engine puts a trace of itself behind the text, which nobody reads. */
+function logMatcher(logs: unknown): unknown {
+  if (typeof logs !== "object" || logs === null || !("startsWith" in logs)) return logs;
+  return expect.stringContaining(String(logs.startsWith));
 }
 
 async function attempt(deploy: Deploy, task: Parameters<Deploy>[0]) {
