@@ -1,9 +1,11 @@
 // What a start will do, as a value: `run --dry` prints it, `run` performs it. Pure.
 
+import assert from "node:assert/strict";
 import { FlysqliteError, toFlysqliteError } from "../base/errors.ts";
 import type { Step } from "../base/events.ts";
 import { formatBytes, formatDuration } from "../base/format.ts";
 import type { Settings } from "../config/settings.ts";
+import type { Refusal } from "../prisma/ledger.ts";
 import { chooseFormat } from "../replica/choose.ts";
 import { hasHistory, type ReplicaContent } from "../replica/inspect.ts";
 import { describeHolder, LEASE_TIMES, nextEpoch, type Standing, standingOf } from "../replica/lease/rules.ts";
@@ -78,19 +80,13 @@ function decideFormat({ files, v03 }: ReplicaContent): "ltx" | "v03" {
 }
 
 /** Prisma's refusal, as a failure of ours. */
-export function migrationsRefused({
-  code,
-  message,
-}: {
-  readonly code: string;
-  readonly message: string;
-}): FlysqliteError {
+export function migrationsRefused({ code, message, wayOut }: Refusal): FlysqliteError {
   return new FlysqliteError("E_MIGRATE", `Cannot migrate: ${code} ${message.split("\n")[0] ?? ""}`, {
     problems: message
       .split("\n")
       .slice(1)
       .filter((line) => line !== ""),
-    hint: "Resolve it as Prisma describes (`prisma migrate resolve`), then start again",
+    hint: wayOut,
   });
 }
 
@@ -164,7 +160,12 @@ function migrateLine(copy: CopyDecision, { manifest, manifestSource, migrations 
   // A file that is moved to the volume is looked into once it is there.
   if (migrations === undefined)
     return { step: "migrate", action: "apply what the moved database lacks", reason: bundled };
-  if (migrations.kind !== "pending") return { step: "migrate", action: "nothing", reason: `all applied, ${bundled}` };
+  if (migrations.kind === "up-to-date") {
+    const { unknown } = migrations;
+    const newer = unknown.length === 0 ? "" : `, and ${unknown.length} more by a newer release`;
+    return { step: "migrate", action: "nothing", reason: `all applied, ${bundled}${newer}` };
+  }
+  assert(migrations.kind === "pending", "a refusal makes no plan");
   return { step: "migrate", action: `apply ${migrations.names.join(", ")}`, reason: `pending of ${bundled}` };
 }
 

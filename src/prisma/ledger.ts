@@ -22,27 +22,42 @@ export type LedgerRow = {
 export type Ledger = {
   /** In the order in which they were started; undefined where the database has no ledger. */
   readonly rows: readonly LedgerRow[] | undefined;
-  /** Tables beside the ledger. SQLite's and Litestream's own count, views do not. */
-  readonly otherTableCount: number;
+  /** Names of the tables beside the ledger. SQLite's and Litestream's own count, views do not. */
+  readonly otherTables: readonly string[];
 };
 
-export type Refusal = { readonly kind: "refused"; readonly code: "P3005" | "P3009"; readonly message: string };
+export type Refusal = {
+  readonly kind: "refused";
+  readonly code: "P3005" | "P3009";
+  /** Prisma's, to the letter. */
+  readonly message: string;
+  /** What to do, which is ours to say. */
+  readonly wayOut: string;
+};
 
 export type MigrationDecision =
-  /** `changed`: applied migrations whose script has changed since. Prisma goes on, so this is only worth a warning. */
-  | { readonly kind: "up-to-date"; readonly changed: readonly string[] }
+  | {
+      readonly kind: "up-to-date";
+      /** Applied migrations whose script has changed since. Prisma goes on, so this is only worth a warning. */
+      readonly changed: readonly string[];
+      /** Applied migrations that are none of these: a newer release made them. Prisma goes on here too. */
+      readonly unknown: readonly string[];
+    }
   /** `names` is empty where only the ledger itself is missing. */
   | { readonly kind: "pending"; readonly names: readonly string[]; readonly newDatabase: boolean }
   | Refusal;
 
 /** Reads the ledger. Changes nothing, so that a read-only connection will do. */
 export function readLedger(connection: Pick<Connection, "all">): Ledger {
-  const tables = connection.all("SELECT name FROM sqlite_master WHERE type = 'table'").map((row) => row["name"]);
-  if (!tables.includes(LEDGER_TABLE)) return { rows: undefined, otherTableCount: tables.length };
+  const tables = connection
+    .all("SELECT name FROM sqlite_master WHERE type = 'table'")
+    .map((row) => String(row["name"]));
+  const otherTables = tables.filter((name) => name !== LEDGER_TABLE);
+  if (otherTables.length === tables.length) return { rows: undefined, otherTables };
   const rows = connection.all(
     `SELECT migration_name, checksum, started_at, finished_at, rolled_back_at FROM "${LEDGER_TABLE}" ORDER BY started_at`,
   );
-  return { rows: rows.map(parseRow), otherTableCount: tables.length - 1 };
+  return { rows: rows.map(parseRow), otherTables };
 }
 
 /**
@@ -61,19 +76,34 @@ export function decideMigrations(
   const rows = ledger.rows ?? [];
   const names = pendingNames(migrations, rows);
   if (ledger.rows === undefined || names.length > 0) {
-    return { kind: "pending", names, newDatabase: rows.length === 0 && ledger.otherTableCount === 0 };
+    return { kind: "pending", names, newDatabase: rows.length === 0 && ledger.otherTables.length === 0 };
   }
-  return { kind: "up-to-date", changed: changedNames(migrations, rows, scriptOf) };
+  const changed = changedNames(migrations, rows, scriptOf);
+  return { kind: "up-to-date", changed, unknown: unknownNames(migrations, rows) };
 }
 
 /** Why Prisma would not migrate this database at all; undefined where it would. */
-export function decideRefusal({ rows, otherTableCount }: Ledger): Refusal | undefined {
+export function decideRefusal({ rows, otherTables }: Ledger): Refusal | undefined {
   if (rows === undefined) {
-    return otherTableCount > 0 ? { kind: "refused", code: "P3005", message: SCHEMA_NOT_EMPTY } : undefined;
+    if (otherTables.length === 0) return undefined;
+    return { kind: "refused", code: "P3005", message: SCHEMA_NOT_EMPTY, wayOut: wayOutOfStrangeTables(otherTables) };
   }
   // Also where the migration is no longer there, or was applied by another try.
   const failed = rows.filter((row) => !row.finished && !row.rolledBack);
-  return failed.length > 0 ? { kind: "refused", code: "P3009", message: failedMigrationsText(failed) } : undefined;
+  const [first] = failed;
+  if (first === undefined) return undefined;
+  const wayOut = `Look at what is there of it: if nothing, \`flysqlite migrate resolve --rolled-back ${first.name}\` lets it be applied again; if all of it, use --applied`;
+  return { kind: "refused", code: "P3009", message: failedMigrationsText(failed), wayOut };
+}
+
+/** Tables that Litestream keeps in the databases that it replicates. flysqlite has no use for them. */
+export const LITESTREAM_TABLES: readonly string[] = ["_litestream_seq", "_litestream_lock"];
+
+function wayOutOfStrangeTables(tables: readonly string[]): string {
+  if (tables.every((name) => LITESTREAM_TABLES.includes(name))) {
+    return `It holds only Litestream's own ${tables.join(" and ")}, which flysqlite does not need: \`flysqlite migrate --drop-litestream-tables\` drops them and migrates`;
+  }
+  return "If its tables are those of some of the migrations, say so of each: `flysqlite migrate resolve --applied NAME`. If it is another app's database, name the right one";
 }
 
 /**
@@ -84,6 +114,11 @@ export function decideRefusal({ rows, otherTableCount }: Ledger): Refusal | unde
 export function pendingNames(migrations: readonly { readonly name: string }[], rows: readonly LedgerRow[]): string[] {
   const applied = new Set(rows.filter((row) => !row.rolledBack).map((row) => row.name));
   return migrations.map(({ name }) => name).filter((name) => !applied.has(name));
+}
+
+function unknownNames(migrations: readonly BundledMigration[], rows: readonly LedgerRow[]): string[] {
+  const known = new Set(migrations.map(({ name }) => name));
+  return [...new Set(rows.filter((row) => !row.rolledBack).map(({ name }) => name))].filter((name) => !known.has(name));
 }
 
 function changedNames(

@@ -27,6 +27,12 @@ export async function migrate(plan: Plan, bundle: AppBundle, context: StepContex
   if (decision?.kind === "up-to-date") {
     for (const name of decision.changed)
       log(warn("migrate", `${name} was edited after it was applied; Prisma goes by names, and so it stays`));
+    if (decision.unknown.length > 0) {
+      const names = decision.unknown.join(", ");
+      log(
+        warn("migrate", `the database is ahead of this release, which does not have ${names}; it runs on it as it is`),
+      );
+    }
     return [];
   }
   await makeIfAbsent(path);

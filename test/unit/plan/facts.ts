@@ -52,7 +52,7 @@ export const laterStart: Facts = {
   ...firstStart,
   database: { path: DATABASE, state: "present", sizeBytes: 40_960, orphans: [] },
   entry: { kind: "link", target: DATABASE },
-  migrations: { kind: "up-to-date", changed: [] },
+  migrations: { kind: "up-to-date", changed: [], unknown: [] },
 };
 
 export const settings: Settings = {

@@ -203,7 +203,12 @@ describe("makePlan", () => {
   });
 
   it("gives every reason why a start would fail, not only the first", () => {
-    const migrations = { kind: "refused", code: "P3009", message: "failed migrations\n\nThe `2_more` failed" } as const;
+    const migrations = {
+      kind: "refused",
+      code: "P3009",
+      message: "failed migrations\n\nThe `2_more` failed",
+      wayOut: "resolve it",
+    } as const;
     const problems = refused({ ...laterStart, entry: { kind: "directory" }, migrations, replica: replicaUpTo(7n) });
     expect(problems.map(({ code }) => code)).toEqual(["E_DIVERGED", "E_LINK"]);
     const kept = refused({ ...laterStart, entry: { kind: "directory" }, migrations });
@@ -216,7 +221,7 @@ describe("makePlan", () => {
   });
 
   it("has no say in the migrations of a database that is made anew", () => {
-    const migrations = { kind: "refused", code: "P3009", message: "failed" } as const;
+    const migrations = { kind: "refused", code: "P3009", message: "failed", wayOut: "" } as const;
     expect(planned({ ...laterStart, unborn: true, migrations })).toMatchObject({ copy: { kind: "create" } });
   });
 });

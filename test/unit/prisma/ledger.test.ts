@@ -7,7 +7,7 @@ const more = { name: "2_more", checksum: checksum("more\r\n") };
 
 describe("decideMigrations", () => {
   it("has all of them pending on a new database", () => {
-    expect(decideMigrations([init, more], { rows: undefined, otherTableCount: 0 })).toEqual({
+    expect(decideMigrations([init, more], { rows: undefined, otherTables: [] })).toEqual({
       kind: "pending",
       names: ["1_init", "2_more"],
       newDatabase: true,
@@ -15,11 +15,11 @@ describe("decideMigrations", () => {
   });
 
   it("takes a database for new where only its ledger was made, as by a crash", () => {
-    expect(decideMigrations([init], { rows: [], otherTableCount: 0 })).toMatchObject({ newDatabase: true });
+    expect(decideMigrations([init], { rows: [], otherTables: [] })).toMatchObject({ newDatabase: true });
   });
 
   it("wants the ledger made also where there is nothing to apply", () => {
-    expect(decideMigrations([], { rows: undefined, otherTableCount: 0 })).toMatchObject({ kind: "pending", names: [] });
+    expect(decideMigrations([], { rows: undefined, otherTables: [] })).toMatchObject({ kind: "pending", names: [] });
   });
 
   it("has only those pending that were not applied, in the order of the list, older ones too", () => {
@@ -40,9 +40,18 @@ describe("decideMigrations", () => {
       "one was rolled back and applied again",
       ledger(row(init, { finished: false, rolledBack: true }), row(init), row(more)),
     ],
-    ["more are recorded than there are", ledger(row(init), row(more), row({ name: "3_gone", checksum: "x" }))],
   ])("is up to date where %s", (_, recorded) => {
-    expect(decideMigrations([init, more], recorded)).toEqual({ kind: "up-to-date", changed: [] });
+    expect(decideMigrations([init, more], recorded)).toEqual({ kind: "up-to-date", changed: [], unknown: [] });
+  });
+
+  it("is up to date where a newer release applied more, and names these", () => {
+    const gone = { name: "3_gone", checksum: "x" };
+    const undone = row({ name: "4_undone", checksum: "y" }, { rolledBack: true });
+    expect(decideMigrations([init, more], ledger(row(init), row(gone), row(more), row(gone), undone))).toEqual({
+      kind: "up-to-date",
+      changed: [],
+      unknown: ["3_gone"],
+    });
   });
 
   it("names what was edited after it was applied, and goes on", () => {
@@ -50,6 +59,7 @@ describe("decideMigrations", () => {
     expect(decideMigrations([init, more], ledger(edited, row(more)))).toEqual({
       kind: "up-to-date",
       changed: ["1_init"],
+      unknown: [],
     });
   });
 
@@ -59,7 +69,11 @@ describe("decideMigrations", () => {
       row({ ...more, checksum: checksum("more\n") }),
     );
     const scriptOf = (name: string) => (name === "1_init" ? "init\n" : "more\r\n");
-    expect(decideMigrations([init, more], recorded, scriptOf)).toEqual({ kind: "up-to-date", changed: [] });
+    expect(decideMigrations([init, more], recorded, scriptOf)).toEqual({
+      kind: "up-to-date",
+      changed: [],
+      unknown: [],
+    });
   });
 
   it("asks for a script only where its checksum differs", () => {
@@ -69,16 +83,33 @@ describe("decideMigrations", () => {
       asked.push(name);
       return "more\r\n";
     };
-    expect(decideMigrations([init, more], recorded, scriptOf)).toEqual({ kind: "up-to-date", changed: ["2_more"] });
+    expect(decideMigrations([init, more], recorded, scriptOf)).toEqual({
+      kind: "up-to-date",
+      changed: ["2_more"],
+      unknown: [],
+    });
     expect(asked).toEqual(["2_more"]);
   });
 
   it("refuses a database with tables and no ledger (P3005)", () => {
-    expect(decideMigrations([init], { rows: undefined, otherTableCount: 1 })).toMatchObject({
+    expect(decideMigrations([init], { rows: undefined, otherTables: ["A"] })).toMatchObject({
       kind: "refused",
       code: "P3005",
       message: expect.stringMatching(/^The database schema is not empty\./),
     });
+  });
+
+  it.each([
+    [
+      "only Litestream's tables",
+      ["_litestream_lock", "_litestream_seq"],
+      /`flysqlite migrate --drop-litestream-tables`/,
+    ],
+    ["Litestream's tables and others", ["_litestream_lock", "A"], /`flysqlite migrate resolve --applied NAME`/],
+    ["tables", ["A"], /`flysqlite migrate resolve --applied NAME`/],
+  ])("says the way out of a database with %s", (_, otherTables, wayOut) => {
+    const decision = decideMigrations([init], { rows: undefined, otherTables });
+    expect(decision).toMatchObject({ code: "P3005", wayOut: expect.stringMatching(wayOut) });
   });
 
   it("refuses a database with unfinished migrations, whichever they are, and lists them (P3009)", () => {
@@ -89,13 +120,17 @@ describe("decideMigrations", () => {
       message: expect.stringMatching(
         /\nThe `0_gone` migration started at 2024-03-01 13:33:22 UTC failed\nThe `1_init` migration [^\n]+$/,
       ),
+      wayOut: expect.stringContaining("`flysqlite migrate resolve --rolled-back 0_gone`"),
     });
   });
 });
 
 describe("readLedger", () => {
-  it("counts the tables of a database without a ledger", () => {
-    expect(readLedger(answering(["A", "sqlite_sequence"], []))).toEqual({ rows: undefined, otherTableCount: 2 });
+  it("names the tables of a database without a ledger", () => {
+    expect(readLedger(answering(["A", "sqlite_sequence"], []))).toEqual({
+      rows: undefined,
+      otherTables: ["A", "sqlite_sequence"],
+    });
   });
 
   it.each([
@@ -114,13 +149,13 @@ describe("readLedger", () => {
     };
     expect(readLedger(answering(["_prisma_migrations", "A"], [failed]))).toEqual({
       rows: [{ name: "1_init", checksum: "x", startedAt, finished: false, rolledBack: true }],
-      otherTableCount: 1,
+      otherTables: ["A"],
     });
   });
 });
 
 function ledger(...rows: LedgerRow[]): Ledger {
-  return { rows, otherTableCount: 1 };
+  return { rows, otherTables: ["A"] };
 }
 
 function row(

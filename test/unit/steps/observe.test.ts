@@ -143,7 +143,7 @@ describe("observe", () => {
       sizeBytes: statSync(onVolume).size,
       orphans: [],
     });
-    expect(found.migrations).toEqual({ kind: "up-to-date", changed: [] });
+    expect(found.migrations).toEqual({ kind: "up-to-date", changed: [], unknown: [] });
     expect(readFileSync(onVolume)).toEqual(before);
   });
 
