@@ -269,10 +269,16 @@ async function runReplicaCommand(words: ReplicaCommand): Promise<number> {
 
 async function runMigrator(): Promise<number> {
   const { runTask } = await import("./prisma/migrator.ts");
+  const parent = process.ppid;
+  const surroundings = {
+    environment: process.env,
+    tell: (news: object) => void process.send?.(news),
+    isOrphan: () => process.ppid !== parent, // told by the system: while SQLite works, no event gets through
+  };
   return new Promise((resolve) => {
-    process.once("message", (task: Parameters<typeof runTask>[0]) => {
-      const answer = runTask(task, process.env);
-      process.send?.(answer, () => resolve(answer.kind === "applied" ? 0 : 1));
+    process.once("message", async (task: Parameters<typeof runTask>[0]) => {
+      const answer = await runTask(task, surroundings);
+      if (process.send?.(answer, () => resolve(0)) === undefined) resolve(1);
     });
   });
 }

@@ -40,8 +40,9 @@ export const FAILURES = {
     exitStatus: 65,
     hint: "Decide which copy is right: move the volume's database aside to restore the replica, or name another replica",
   },
-  E_MIGRATE: { exitStatus: 70, hint: "Fix the migration, build again and deploy; the app was not started" },
-  E_SEED: { exitStatus: 70, hint: "Fix the seed; it runs again at the next start, on a database made anew" },
+  E_MIGRATE: { exitStatus: 70, hint: "Fix the migration, build again and deploy, or deploy the release before" },
+  E_SEED: { exitStatus: 70, hint: "Fix the seed; it runs again at the next start" },
+  E_HOOK: { exitStatus: 70, hint: "Fix the command named above; the app was not started" },
   E_FENCED: {
     exitStatus: 76,
     hint: "One machine at a time may write to a replica: stop the other one. This volume keeps what it has",
@@ -93,6 +94,13 @@ export class Refusal extends Error {
 export function toFlysqliteError(error: unknown): FlysqliteError {
   if (error instanceof FlysqliteError) return error;
   return new FlysqliteError("E_INTERNAL", describe(error), { cause: error });
+}
+
+/** A failure of ours with a line more, and another way out if there is a better one; anything else as it is. */
+export function withNote(error: unknown, note: string, wayOut?: string): unknown {
+  if (!(error instanceof FlysqliteError)) return error;
+  const { code, message, problems, hint, cause } = error;
+  return new FlysqliteError(code, message, { problems: [...problems, note], hint: wayOut ?? hint, cause });
 }
 
 /** The text of anything that was thrown. */

@@ -9,6 +9,7 @@ export type Step =
   | "restore"
   | "migrate"
   | "seed"
+  | "hook"
   | "replicate"
   | "launch"
   | "stop"

@@ -23,6 +23,7 @@ export const MEANINGS: Readonly<Record<FailureCode, string>> = {
   E_FENCED: "another machine writes to the replica",
   E_MIGRATE: "a migration failed; the app was not started",
   E_SEED: "the seed failed; the app was not started",
+  E_HOOK: "a command that a start runs failed; the app was not started",
   E_FINAL_SYNC: "the app ended with 0, and its last commits are not in the replica",
   E_INTERNAL: "a defect of flysqlite",
 };

@@ -29,6 +29,10 @@ Flags, each also as an environment variable (--volume is FLYSQLITE_VOLUME, and s
   --seed-timeout TIME    time that the seed may take (default 10m)
   --fence MODE           one machine at a time writes to the replica: auto, required, off (default auto)
   --on-stale-volume DO   where the volume is older than its replica: refuse, or restore (default refuse)
+  --on-migration-failure WHAT   rollback (default): the database is as it was before; keep: as Prisma leaves it
+  --before-migrate COMMAND, --after-migrate COMMAND, --before-launch COMMAND
+                         run at each start, at these points; where one fails the app is not started
+  --hook-timeout TIME    time that each of these may take (default 10m)
   --log FORMAT           text, json, quiet, or debug (default text)
   --user NAME            user[:group] to become before anything is done, by name or number; root says: on purpose root
   --restart WHEN         never, or on-failure: start a failed app again, after 1, 2, 4 ... 30 s (default never)

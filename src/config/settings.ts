@@ -25,6 +25,10 @@ export type Fence = "auto" | "required" | "off";
 /** What a start does where the volume's database is older than its replica. */
 export type OnStaleVolume = "refuse" | "restore";
 
+export type OnMigrationFailure = "rollback" | "keep";
+
+export type Hook = "before-migrate" | "after-migrate" | "before-launch";
+
 export type Settings = {
   /** Directory of the app: where its command runs and what relative paths count from. Absolute. */
   readonly appDirectory: string;
@@ -45,6 +49,12 @@ export type Settings = {
   readonly seed: Sourced<string> | undefined;
   readonly fence: Sourced<Fence>;
   readonly onStaleVolume: Sourced<OnStaleVolume>;
+  /** "rollback" puts the database back to what it was; "keep" leaves it as Prisma would. */
+  readonly onMigrationFailure: Sourced<OnMigrationFailure>;
+  /** Commands that a start runs at these points, each time. */
+  readonly hooks: { readonly [hook in Hook]: Sourced<string> | undefined };
+  /** Time that each of them may take, in milliseconds. */
+  readonly hookTimeoutMs: Sourced<number>;
   readonly log: Sourced<LogFormat>;
   /** Whether an app that failed is started again. */
   readonly restart: Sourced<RestartPolicy>;
@@ -69,6 +79,11 @@ export const FLAGS = [
   "seed-timeout",
   "fence",
   "on-stale-volume",
+  "on-migration-failure",
+  "before-migrate",
+  "after-migrate",
+  "before-launch",
+  "hook-timeout",
   "log",
   "restart",
   "user",
@@ -90,6 +105,7 @@ export function variableOf(flag: Flag): string {
 const DEFAULT_STOP_TIMEOUT = "4500ms";
 const DEFAULT_SYNC_INTERVAL = "1s"; // Litestream's
 const DEFAULT_SEED_TIMEOUT = "10m";
+const DEFAULT_HOOK_TIMEOUT = "10m";
 
 /** Where litestream.yml is looked for when nothing names it. The second is Litestream's own default. */
 const YML_PLACES = ["litestream.yml", "/etc/litestream.yml"];
@@ -149,6 +165,13 @@ export async function readSettings({ flags, command, environment, workingDirecto
     stopTimeoutMs: look("stop-timeout", parseDuration) ?? otherwise(parseDuration(DEFAULT_STOP_TIMEOUT)),
     seedTimeoutMs: look("seed-timeout", parseDuration) ?? otherwise(parseDuration(DEFAULT_SEED_TIMEOUT)),
     seed: look("seed", nonEmpty),
+    onMigrationFailure: look("on-migration-failure", oneOf("rollback", "keep")) ?? otherwise("rollback"),
+    hooks: {
+      "before-migrate": look("before-migrate", nonEmpty),
+      "after-migrate": look("after-migrate", nonEmpty),
+      "before-launch": look("before-launch", nonEmpty),
+    },
+    hookTimeoutMs: look("hook-timeout", parseDuration) ?? otherwise(parseDuration(DEFAULT_HOOK_TIMEOUT)),
     fence: look("fence", oneOf("auto", "required", "off")) ?? otherwise("auto"),
     onStaleVolume: look("on-stale-volume", oneOf("refuse", "restore")) ?? otherwise("refuse"),
     log: look("log", oneOf("text", "json", "quiet", "debug")) ?? otherwise("text"),

@@ -11,12 +11,14 @@ import type { Lease } from "../replica/lease/hold.ts";
 import { settleState } from "../replica/state.ts";
 import { type AppBundle, openBundle } from "../steps/app-bundle.ts";
 import type { StepContext } from "../steps/context.ts";
+import { runHook } from "../steps/hooks.ts";
 import { type Leased, planUnderLease, planWhenFree, requireLeaseStillOurs } from "../steps/lease.ts";
 import { link } from "../steps/link.ts";
 import { lockDatabase } from "../steps/lock.ts";
-import { migrate } from "../steps/migrate.ts";
+import { lookForMigrations } from "../steps/migrate.ts";
 import { locateDatabase, observe } from "../steps/observe.ts";
 import { stateDirectory } from "../steps/places.ts";
+import { recover } from "../steps/recover.ts";
 import { type Replication, replicate } from "../steps/replicate.ts";
 import { restore } from "../steps/restore.ts";
 import { seed } from "../steps/seed.ts";
@@ -128,6 +130,8 @@ async function lockAndPlan(
   const lock = await lockDatabase(path, await context.sqlite(dirname(path)));
   try {
     if (again) await requireLeaseStillOurs(path, context);
+    // Nothing is unfinished where an app runs, and nothing may be cut under it.
+    else if (isUsed) await recover(path, context);
     return { ...(await planUnderLease(planAnew, context)), [Symbol.dispose]: () => lock.close() };
   } catch (error) {
     lock.close();
@@ -151,17 +155,35 @@ async function perform(
   context: StepContext & { readonly lease: Lease | undefined },
 ): Promise<Replication | undefined> {
   const { at, signal } = context;
+  const { path } = planned.facts.database;
+  const isNew = planned.copy.kind === "create";
   await link(planned, context);
   at("linked");
   const restored = await restore(planned, context);
   at("restored");
   signal.throwIfAborted();
-  await migrate(planned, bundle, context);
+
+  const names = await lookForMigrations(planned, bundle, context);
+  const deploying = names && (await import("../steps/deploy.ts")); // most starts have no use for it
+  const deployment = names && (await deploying?.prepareDeployment({ path, names, isNew }, bundle, context));
+  // What is in a replica has been seeded: nothing is replicated of a database that has yet to be.
+  const isUnseeded = isNew || planned.seed !== undefined;
+  let replication = isUnseeded ? undefined : await replicate(planned, { ...context, restored });
+  await runHook("before-migrate", planned, context);
+  if (deploying !== undefined && deployment !== undefined) {
+    const replicateAgain = (plan: Plan) => replicate(plan, { ...context, restored: undefined });
+    const hold = deploying.holdBy(planned, { replication, replicateAgain });
+    await deploying.deploy(deployment, hold, context);
+    replication = await hold.takeUpAgain();
+  }
   at("migrated");
+  await runHook("after-migrate", planned, context);
   await seed(planned, context);
   at("seeded");
   signal.throwIfAborted();
-  return replicate(planned, { ...context, restored });
+  if (isUnseeded) replication = await replicate(planned, { ...context, restored: undefined });
+  await runHook("before-launch", planned, context);
+  return replication;
 }
 
 /** Ships what the app committed up to its end. */

@@ -55,6 +55,14 @@ export type AppCommand = {
   readonly source: string;
 };
 
+export type Unfinished = {
+  readonly what: "migrate" | "seed";
+  /** The migrations, or the seed's command. */
+  readonly names: readonly string[];
+  /** True where the database is new: a seed that is unfinished there is run again. */
+  readonly isNew: boolean;
+};
+
 export type Facts = {
   readonly manifest: Manifest;
   /** "the executable" or "prisma/schema.prisma". */
@@ -80,7 +88,9 @@ export type Facts = {
   readonly litestream: LitestreamState | undefined;
   /** True where a new database was being made here and its seed has not succeeded yet. */
   readonly unborn: boolean;
-  /** Undefined where there is no database yet. */
+  /** What an earlier start left half changed. It is put back before this one looks any further. */
+  readonly unfinished: Unfinished | undefined;
+  /** Undefined where there is no database yet, or one that is to be put back first. */
   readonly migrations: MigrationDecision | undefined;
   /** The app's command, found. */
   readonly command: AppCommand;

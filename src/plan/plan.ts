@@ -56,7 +56,8 @@ export function makePlan(facts: Facts, settings: Settings): Plan | readonly Flys
   if (copy === undefined || placement === undefined || problems.length > 0) return problems;
 
   const seedCommand = settings.seed?.value ?? facts.manifest.seed;
-  const seed = copy.kind === "create" ? seedCommand : undefined;
+  const isUnseeded = copy.kind === "keep" && facts.unfinished?.what === "seed" && facts.unfinished.isNew;
+  const seed = copy.kind === "create" || isUnseeded ? seedCommand : undefined;
   const lines: PlanLine[] = [
     { step: "volume", action: `use ${facts.volume.path}`, reason: facts.volume.source },
     ...leaseLines(facts, settings),
@@ -136,7 +137,11 @@ function holder({ content }: Extract<Standing, { kind: "held" }>): string {
   return `${describeHolder(content)}, has it`;
 }
 
-function restoreLine(copy: CopyDecision, { replica, database }: Facts): PlanLine {
+function restoreLine(copy: CopyDecision, { replica, database, unfinished }: Facts): PlanLine {
+  if (copy.kind === "keep" && unfinished !== undefined) {
+    const action = `put ${database.path} back to what it was before ${unfinished.names.join(", ")}`;
+    return { step: "restore", action, reason: "an earlier start was cut off there" };
+  }
   if (copy.kind !== "restore") {
     const size = database.state === "present" ? `, ${formatBytes(database.sizeBytes)}` : "";
     return { step: "restore", action: "nothing", reason: copy.kind === "keep" ? `${copy.why}${size}` : copy.why };
@@ -151,12 +156,15 @@ function restoreLine(copy: CopyDecision, { replica, database }: Facts): PlanLine
   };
 }
 
-function migrateLine(copy: CopyDecision, { manifest, manifestSource, migrations }: Facts): PlanLine {
+function migrateLine(copy: CopyDecision, facts: Facts): PlanLine {
+  const { manifest, manifestSource, migrations, unfinished } = facts;
   const bundled = `${manifest.migrations.length} in ${manifestSource}`;
   if (copy.kind === "create")
     return { step: "migrate", action: `apply ${manifest.migrations.length} migrations`, reason: "the database is new" };
   if (copy.kind === "restore")
     return { step: "migrate", action: "apply what the restored database lacks", reason: bundled };
+  if (migrations === undefined && unfinished !== undefined)
+    return { step: "migrate", action: "apply what the database lacks once it is put back", reason: bundled };
   // A file that is moved to the volume is looked into once it is there.
   if (migrations === undefined)
     return { step: "migrate", action: "apply what the moved database lacks", reason: bundled };

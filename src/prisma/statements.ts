@@ -14,6 +14,9 @@ export type Statement = {
 /** A comment, something in quotes (closed or not), a word, a semicolon, or any other character that is no blank. */
 const TOKEN = /--[^\n]*|\/\*(?!$)[\s\S]*?(?:\*\/|$)|'[^']*'?|"[^"]*"?|`[^`]*`?|\[[^\]]*\]?|[\w$\u0080-\uffff]+|;|\S/g;
 
+/** The comments and blanks before a statement's first word. */
+export const LEADING_COMMENTS = /^(?:\s|--[^\n]*(?:\n|$)|\/\*[\s\S]*?(?:\*\/|$))+/;
+
 /** What the first words of a trigger are, put together. */
 const TRIGGER = /^(?:EXPLAIN (?:QUERY PLAN )?)?CREATE (?:TEMP |TEMPORARY )?TRIGGER /;
 const TRIGGER_WORDS = 6;

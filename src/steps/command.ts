@@ -1,20 +1,13 @@
 // The app's command, as it will be executed: without a package manager where that would only start a script.
 
-import { accessSync, closeSync, constants, existsSync, openSync, readSync, statSync } from "node:fs";
-import { delimiter, dirname, join, resolve } from "node:path";
+import { closeSync, existsSync, openSync, readSync } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
 import { FlysqliteError } from "../base/errors.ts";
 import type { AppCommand } from "../plan/facts.ts";
 import { type PackageFacts, type Resolution, resolvePackageCommand } from "../plan/package-command.ts";
 import type { Manifest } from "../prisma/manifest.ts";
 import { readPackageFacts } from "./package-facts.ts";
-
-/** A script with any of these needs a shell. */
-const SHELL_SYNTAX = /[|&;<>()$`\\"'*?[\]#~=%!{}\n]|^\s*exec\s/;
-
-/** What the shell's `exec` can't stand before: it would run the first of several commands, and take an assignment for one. */
-const SEVERAL_COMMANDS = /[|&;(){}!\n]|^\s*(?:\w+=|exec\s)/;
-
-const SHELL = "/bin/sh";
+import { findProgram, needsShell, oneLine, SHELL } from "./script.ts";
 
 /** Scripts that only start another one are followed so far. */
 const MAX_DEPTH = 5;
@@ -85,7 +78,7 @@ function find(command: readonly string[], place: Place, depth = 0): AppCommand {
 }
 
 function asItIs([name = "", ...args]: readonly string[], place: Place, why = ""): AppCommand {
-  const file = findProgram(name, place, why);
+  const file = findOurs(name, place, why);
   return { ...interpreted({ file, args }, place), environment: {}, source: "the command line" };
 }
 
@@ -98,7 +91,7 @@ function findTool(
   const tools = binDirectories(appDirectory).map((directory) => join(directory, name));
   const file = tools.find((tool) => existsSync(tool));
   if (file === undefined) return asItIs(command, place);
-  const found = findProgram(file, place);
+  const found = findOurs(file, place);
   return {
     ...interpreted({ file: found, args }, place),
     environment: { PATH: path },
@@ -115,17 +108,12 @@ function findScripts(
   const source = `package.json#scripts.${event}, for ${command.join(" ")}`;
   const inner: Place = { ...place, path: place.toolPath };
   const [first, ...others] = scripts;
-  if (first === undefined || others.length > 0 || SHELL_SYNTAX.test(first.script)) {
+  if (first === undefined || others.length > 0 || needsShell(first.script)) {
     const line = others.length > 0 ? chain(scripts) : oneLine(first?.script ?? "");
-    return { file: findProgram(SHELL, inner), arguments: ["-c", line], environment: variables, source };
+    return { file: findOurs(SHELL, inner), arguments: ["-c", line], environment: variables, source };
   }
   const found = find(first.script.trim().split(/\s+/), inner, depth + 1);
   return { ...found, environment: { ...variables, ...found.environment }, source };
-}
-
-/** Where the script is one command, it takes the shell's place, so that signals and status are its own. */
-function oneLine(script: string): string {
-  return SEVERAL_COMMANDS.test(script) ? script : `exec ${script}`;
 }
 
 /**
@@ -160,7 +148,7 @@ function interpreted(
   place: Place,
 ): { readonly file: string; readonly arguments: readonly string[] } {
   if (existsSync("/usr/bin/env") || !NODE_SCRIPT.test(firstLine(file))) return { file, arguments: args };
-  return { file: findProgram("node", place), arguments: [file, ...args] };
+  return { file: findOurs("node", place), arguments: [file, ...args] };
 }
 
 function firstLine(path: string): string {
@@ -173,23 +161,6 @@ function firstLine(path: string): string {
   }
 }
 
-/** The program's path: as given where it has a slash, else from PATH, as execvp does. */
-function findProgram(name: string, { appDirectory, path }: Place, why = ""): string {
-  const places = name.includes("/")
-    ? [resolve(appDirectory, name)]
-    : path.split(delimiter).map((directory) => resolve(appDirectory, directory, name));
-  let refused: string | undefined;
-  for (const place of places) {
-    if (!statSync(place, { throwIfNoEntry: false })?.isFile()) continue;
-    try {
-      accessSync(place, constants.X_OK);
-      return place;
-    } catch {
-      refused ??= place;
-    }
-  }
-  if (refused !== undefined)
-    throw new FlysqliteError("E_COMMAND_NOT_EXECUTABLE", `Cannot launch the app: "${refused}" is not executable`);
-  const where = name.includes("/") ? `"${places[0]}" is not there` : `"${name}" is in none of ${path}`;
-  throw new FlysqliteError("E_COMMAND_NOT_FOUND", `Cannot launch the app: ${where}${why}`);
+function findOurs(name: string, { appDirectory, path }: Place, why = ""): string {
+  return findProgram(name, { appDirectory, path, what: "launch the app", why });
 }

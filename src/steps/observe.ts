@@ -31,6 +31,7 @@ import { readLitestreamState } from "./litestream-state.ts";
 import { observeNewest, observeReplica } from "./observe-replica.ts";
 import { findPending } from "./pending.ts";
 import { SIDE_FILE_SUFFIXES, stateDirectory, unbornMark } from "./places.ts";
+import { readUnfinished } from "./unfinished.ts";
 
 /** The facts; or, where some could not be had, all the reasons. */
 export async function observe(bundle: AppBundle, context: StepContext): Promise<Facts | readonly FlysqliteError[]> {
@@ -65,9 +66,13 @@ export async function observe(bundle: AppBundle, context: StepContext): Promise<
   if (!command || !url || !volume || !place || problems.length > 0) return problems;
 
   const { database, entry } = place;
-  const unborn = existsSync(unbornMark(database.path));
-  const ready = database.state === "present" && !unborn;
+  const isUnmade = existsSync(unbornMark(database.path));
+  const unfinished = isUnmade ? undefined : await attempt(() => findUnfinished(database));
+  const ready = database.state === "present" && !isUnmade && unfinished?.what !== "migrate";
   const migrations = ready ? await attempt(() => findPending(database.path, bundle, context)) : undefined;
+  // One that was not seeded yet has no data: with other migrations than this release's it is made anew.
+  const isUnseeded = unfinished?.what === "seed" && unfinished.isNew;
+  const unborn = isUnmade || (isUnseeded && migrations?.kind !== "up-to-date");
   // Where scripts may have to be applied, a damaged bundle is told now, and not half way through the start.
   if (migrations?.kind !== "up-to-date") await attempt(() => bundle.migrations());
   const state = await attempt(() => readState(stateDirectory(database.path)));
@@ -89,9 +94,17 @@ export async function observe(bundle: AppBundle, context: StepContext): Promise<
     newest,
     litestream,
     unborn,
-    migrations,
+    unfinished: unborn ? undefined : unfinished,
+    migrations: unborn ? undefined : migrations,
     command,
   };
+}
+
+async function findUnfinished({ path, state }: DatabaseFile): Promise<Facts["unfinished"]> {
+  const unfinished = state === "present" ? await readUnfinished(path) : undefined;
+  if (unfinished === undefined || unfinished.phase === "leave WAL") return undefined;
+  const { phase, names, isNew } = unfinished;
+  return { what: phase, names, isNew };
 }
 
 /** Path of the database on the volume, whether there is one or not. Throws where url or volume are wrong. */

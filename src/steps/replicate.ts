@@ -16,7 +16,12 @@ import { openFileStore } from "../storage/file.ts";
 import type { StepContext } from "./context.ts";
 import { stateDirectory } from "./places.ts";
 
-export type Replication = { readonly replicator: Replicator; readonly follower: Follower };
+export type Replication = {
+  readonly replicator: Replicator;
+  readonly follower: Follower;
+  /** Lets go of the database: for a change that is to be put back, or that can't bear another connection. */
+  readonly close: () => void;
+};
 
 /**
  * Begins to replicate; undefined where no replica is configured. When it is back, no commit can be missed any
@@ -84,7 +89,7 @@ export async function replicate(
     log,
     signal,
   });
-  return { replicator, follower };
+  return { replicator, follower, close: () => attached.close() };
 }
 
 /** The replica's own id where it has a history; else this volume's, unless that belongs to another replica. */

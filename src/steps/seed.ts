@@ -9,15 +9,32 @@ import { formatDuration } from "../base/format.ts";
 import { appEnvironment } from "../plan/app-environment.ts";
 import type { Plan } from "../plan/plan.ts";
 import { splitSeedCommand } from "../prisma/seed-command.ts";
-import { waitForEnd } from "./child.ts";
+import { changeSafely } from "./change-safely.ts";
+import { signalGroup, waitForEnd } from "./child.ts";
 import type { StepContext } from "./context.ts";
 import { unbornMark } from "./places.ts";
+import { removeUnfinished } from "./unfinished.ts";
 
-/** Seeds a new database, and then lets it count as made. */
+/**
+ * Seeds a database that was made in this start, or in one that did not come to the seed's end, and then lets it count
+ * as made. A seed that fails, is cut off, or takes too long leaves it migrated and unseeded.
+ */
 export async function seed(plan: Plan, context: StepContext): Promise<void> {
-  if (plan.copy.kind !== "create") return;
-  if (plan.seed !== undefined) await runSeed(plan.seed, plan, context);
-  await removeDurably(unbornMark(plan.facts.database.path));
+  const { copy, facts } = plan;
+  const { path } = facts.database;
+  const isMade = () => removeDurably(unbornMark(path));
+  if (plan.seed === undefined) {
+    if (copy.kind === "create") await isMade();
+    if (facts.unfinished?.what === "seed") await removeUnfinished(path); // the release has no seed any more
+    return;
+  }
+  const command = plan.seed;
+  const change = { step: "seed", path, names: [command], wasWal: true, isNew: true, letGo: () => {} } as const;
+  const run = async () => {
+    await isMade(); // but for its seed, which is now written down as unfinished
+    await runSeed(command, plan, context);
+  };
+  await changeSafely({ ...change, copyBecause: "the database is new", run }, context);
 }
 
 async function runSeed(
@@ -45,8 +62,10 @@ async function runSeed(
     ({ exitStatus } = await waitForEnd(child, { signal: AbortSignal.any([signal, timeout]) }));
   } catch (error) {
     signal.throwIfAborted();
-    const why = timeout.aborted ? `it took longer than ${seedTimeoutMs.value / 1000} s` : describe(error);
+    const why = timeout.aborted ? `it took longer than ${formatDuration(seedTimeoutMs.value)}` : describe(error);
     throw new FlysqliteError("E_SEED", `Cannot seed the database: "${command}": ${why}`, { cause: error });
+  } finally {
+    signalGroup(child, "SIGKILL"); // what it left behind would go on writing
   }
   if (exitStatus !== 0)
     throw new FlysqliteError("E_SEED", `Cannot seed the database: "${command}" ended with status ${exitStatus}`);

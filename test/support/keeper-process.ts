@@ -83,6 +83,7 @@ async function run(): Promise<void> {
     at: () => {},
     signal: stop.signal,
     program: [process.execPath, values.main],
+    asApp: (start) => start(),
     replica: async (name) => {
       const opened = await open(name);
       return opened && { ...opened, store: halting(opened.store) };

@@ -40,6 +40,9 @@ describe("readSettings", () => {
       stopTimeoutMs: { value: 4500, source: "default" },
       seedTimeoutMs: { value: 600_000, source: "default" },
       seed: undefined,
+      onMigrationFailure: { value: "rollback", source: "default" },
+      hooks: { "before-migrate": undefined, "after-migrate": undefined, "before-launch": undefined },
+      hookTimeoutMs: { value: 600_000, source: "default" },
       fence: { value: "auto", source: "default" },
       onStaleVolume: { value: "refuse", source: "default" },
       log: { value: "text", source: "default" },
@@ -60,6 +63,11 @@ describe("readSettings", () => {
       "stop-timeout": "9s",
       seed: "node seed.js",
       "seed-timeout": "1m",
+      "on-migration-failure": "keep",
+      "before-migrate": "node before.js",
+      "after-migrate": "node after.js",
+      "before-launch": "node launch.js",
+      "hook-timeout": "3s",
       fence: "required",
       "on-stale-volume": "restore",
       log: "json",
@@ -77,6 +85,13 @@ describe("readSettings", () => {
       stopTimeoutMs: { value: 9000, source: source("stop-timeout") },
       seedTimeoutMs: { value: 60_000, source: source("seed-timeout") },
       seed: { value: "node seed.js", source: source("seed") },
+      onMigrationFailure: { value: "keep", source: source("on-migration-failure") },
+      hooks: {
+        "before-migrate": { value: "node before.js", source: source("before-migrate") },
+        "after-migrate": { value: "node after.js", source: source("after-migrate") },
+        "before-launch": { value: "node launch.js", source: source("before-launch") },
+      },
+      hookTimeoutMs: { value: 3000, source: source("hook-timeout") },
       fence: { value: "required", source: source("fence") },
       onStaleVolume: { value: "restore", source: source("on-stale-volume") },
       log: { value: "json", source: source("log") },
@@ -106,7 +121,14 @@ describe("readSettings", () => {
 
   it("tells every problem at once, each with its source", async () => {
     const found = await problems({
-      flags: { volume: " ", "stop-timeout": "soon", fence: "on", "on-stale-volume": "keep", log: "xml" },
+      flags: {
+        volume: " ",
+        "stop-timeout": "soon",
+        "on-migration-failure": "panic",
+        fence: "on",
+        "on-stale-volume": "keep",
+        log: "xml",
+      },
       environment: {
         FLYSQLITE_SEED: "",
         FLYSQLITE_SYNC_INTERVAL: "0s",
@@ -115,12 +137,15 @@ describe("readSettings", () => {
       },
     });
     expect(found).toEqual([
-      expect.stringMatching(/^FLYSQLITE_VOLUMES: no such setting; there are FLYSQLITE_CONFIG, FLYSQLITE_DATABASE, /),
+      expect.stringMatching(
+        /^FLYSQLITE_VOLUMES: no such setting; there are FLYSQLITE_AFTER_MIGRATE, FLYSQLITE_BEFORE_/,
+      ),
       "--volume: it is empty",
       'FLYSQLITE_REPLICA: a replica at "gs:": there are file:// and s3://',
       'FLYSQLITE_SYNC_INTERVAL: "0s" is not between 1ms and 596h',
       '--stop-timeout: "soon" is no duration such as 500ms, 10s or 1h30m',
       "FLYSQLITE_SEED: it is empty",
+      '--on-migration-failure: "panic" is neither rollback nor keep',
       '--fence: "on" is none of auto, required, off',
       '--on-stale-volume: "keep" is none of refuse, restore',
       '--log: "xml" is none of text, json, quiet, debug',

@@ -43,6 +43,7 @@ export const firstStart: Facts = {
   newest: undefined,
   litestream: undefined,
   unborn: false,
+  unfinished: undefined,
   migrations: undefined,
   command: { file: "/usr/bin/node", arguments: ["server.js"], environment: {}, source: "the command line" },
 };
@@ -65,6 +66,9 @@ export const settings: Settings = {
   stopTimeoutMs: { value: 4500, source: "default" },
   seedTimeoutMs: { value: 600_000, source: "default" },
   seed: undefined,
+  onMigrationFailure: { value: "rollback", source: "default" },
+  hooks: { "before-migrate": undefined, "after-migrate": undefined, "before-launch": undefined },
+  hookTimeoutMs: { value: 600_000, source: "default" },
   fence: { value: "auto", source: "default" },
   onStaleVolume: { value: "refuse", source: "default" },
   log: { value: "text", source: "default" },

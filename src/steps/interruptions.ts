@@ -1,0 +1,56 @@
+// How often in a row the same migrations were cut off: by a kill, a crash, memory that ran out. Twice may be chance; a
+// start that is cut off there each time must not go on for ever.
+
+import { join } from "node:path";
+import { readIfPresent, removeDurably, writeDurably } from "../base/durable-file.ts";
+import { FlysqliteError } from "../base/errors.ts";
+import { stateDirectory } from "./places.ts";
+
+/** After this many a start refuses. */
+const MAX_INTERRUPTIONS = 2;
+
+type Interruptions = { readonly names: readonly string[]; readonly count: number };
+
+function place(databasePath: string): string {
+  return join(stateDirectory(databasePath), "interruptions.json");
+}
+
+export async function countInterruption(databasePath: string, names: readonly string[]): Promise<void> {
+  const known = await readInterruptions(databasePath);
+  const count = known !== undefined && sameNames(known.names, names) ? known.count + 1 : 1;
+  await writeDurably(place(databasePath), `${JSON.stringify({ names, count })}\n`);
+}
+
+export async function forgetInterruptions(databasePath: string): Promise<void> {
+  await removeDurably(place(databasePath));
+}
+
+/** Throws E_MIGRATE where the same migrations were cut off too often. */
+export async function refuseAfterInterruptions(databasePath: string, names: readonly string[]): Promise<void> {
+  const known = await readInterruptions(databasePath);
+  if (known === undefined || !sameNames(known.names, names) || known.count < MAX_INTERRUPTIONS) return;
+  throw new FlysqliteError(
+    "E_MIGRATE",
+    `Cannot migrate: ${names.join(", ")} was begun ${known.count} times and cut off each time, by a kill, a crash or for want of memory`,
+    {
+      problems: [`"${databasePath}" is as it was before`],
+      hint: "Give the machine more memory or time, then try again by `flysqlite migrate`; the release before runs on this database",
+    },
+  );
+}
+
+/** What can't be read is taken for nothing: it only says how often to try. */
+async function readInterruptions(databasePath: string): Promise<Interruptions | undefined> {
+  const text = await readIfPresent(place(databasePath));
+  if (text === undefined) return undefined;
+  try {
+    const { names, count }: Partial<Interruptions> = JSON.parse(text);
+    return Array.isArray(names) && typeof count === "number" ? { names, count } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function sameNames(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((name, index) => name === b[index]);
+}
