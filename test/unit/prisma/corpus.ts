@@ -81,11 +81,11 @@ export async function expectAsPrisma(name: string, deploy: Deploy): Promise<void
   expect(asJson(outcome)).toEqual({ errorCode, message, applied, waited, database: withLogMatchers(database) });
 }
 
-function asJson(value: unknown): unknown {
+export function asJson(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value));
 }
 
-function withLogMatchers(database: Outcome["database"]): unknown {
+export function withLogMatchers(database: Outcome["database"]): unknown {
   const { migrations, ...others } = database;
   if (migrations === undefined) return others;
   return { ...others, migrations: migrations.map((row) => ({ ...row, logs: logMatcher(row.logs) })) };
@@ -139,7 +139,7 @@ async function disturb(path: string, setup: Case["setup"]): Promise<() => Promis
 }
 
 /** All of a database that is the same in every run: times become their order, new ids their form. */
-function snapshot(path: string): Snapshot {
+export function snapshot(path: string): Snapshot {
   if (!existsSync(path)) return { exists: false };
   try {
     using database = new DatabaseSync(path, { readOnly: true });

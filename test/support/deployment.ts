@@ -1,0 +1,117 @@
+// An app's database on a volume, migrated by the steps of a start, with a real migrating child.
+
+import { mkdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { onTestFinished } from "vitest";
+import type { Event } from "../../src/base/events.ts";
+import { systemClock, systemRandom } from "../../src/base/system.ts";
+import type { Settings } from "../../src/config/settings.ts";
+import { decideMigrations, readLedger } from "../../src/prisma/ledger.ts";
+import type { Migration } from "../../src/prisma/manifest.ts";
+import { checksum } from "../../src/prisma/migrations.ts";
+import type { Driver } from "../../src/sqlite/driver.ts";
+import type { AppBundle } from "../../src/steps/app-bundle.ts";
+import type { StepContext } from "../../src/steps/context.ts";
+import { deploy, type Hold, prepareDeployment } from "../../src/steps/deploy.ts";
+import { stateDirectory } from "../../src/steps/places.ts";
+import { recover } from "../../src/steps/recover.ts";
+import { firstStart, settings } from "../unit/plan/facts.ts";
+import { PROGRAM } from "./migrator.ts";
+import { temporaryDirectory } from "./temporary.ts";
+
+export type World = ReturnType<typeof createWorld>;
+
+/** Nothing is replicated. */
+const NO_HOLD: Hold = { sync: async () => undefined, isHeld: () => false, letGo: () => {} };
+
+export type WorldOptions = {
+  readonly onMigrationFailure?: Settings["onMigrationFailure"]["value"];
+  /** A database in a directory of its own. Default: one that is still to be made. */
+  readonly path?: string;
+};
+
+export function createWorld(driver: Driver, options: WorldOptions = {}) {
+  const { onMigrationFailure = "rollback", path = newPath() } = options;
+  const directory = dirname(path);
+  mkdirSync(stateDirectory(path), { mode: 0o700 });
+  const events: Event[] = [];
+  const stop = new AbortController();
+  const told: Settings = { ...settings, onMigrationFailure: { value: onMigrationFailure, source: "a test" } };
+  const context: StepContext = {
+    settings: { ...told, appDirectory: directory },
+    environment: process.env,
+    assets: { read: () => undefined },
+    clock: systemClock,
+    random: systemRandom,
+    log: (event) => void events.push(event),
+    at: () => {},
+    signal: stop.signal,
+    program: PROGRAM,
+    replica: async () => undefined,
+    sqlite: async () => driver,
+  };
+  return {
+    directory,
+    path,
+    context,
+    stop,
+    told: () => events.map(({ text }) => text),
+
+    /** Runs SQL as the app would, and closes properly. */
+    exec(sql: string): void {
+      using database = new DatabaseSync(path);
+      database.exec(sql);
+    },
+
+    /** The rows of a query, read without changing a file. */
+    rows(sql: string): readonly unknown[] {
+      using database = new DatabaseSync(path, { readOnly: true });
+      return database
+        .prepare(sql)
+        .all()
+        .map((row) => ({ ...row }));
+    },
+
+    /** Deploys as a start does, on a database that is there. `names` may be wrong, to meet what a look can't foresee. */
+    async deploy(
+      migrations: readonly Migration[],
+      { names, lockFile, hold = NO_HOLD, attended = false, ...more }: DeployMore = {},
+    ): Promise<readonly string[]> {
+      const bundle: AppBundle = {
+        manifest: {
+          ...firstStart.manifest,
+          migrations: migrations.map(({ name, sql = "" }) => ({ name, checksum: checksum(sql) })),
+        },
+        source: "a test",
+        migrations: async () => ({ migrations, lockFile }),
+      };
+      const pending = names ?? pendingOf(path, bundle, driver);
+      const surroundings = { ...context, ...more };
+      const prepared = await prepareDeployment({ path, names: pending, isNew: false }, bundle, surroundings);
+      return deploy(prepared, hold, { ...surroundings, attended });
+    },
+
+    /** What a start does first. */
+    recover: () => recover(path, context),
+  };
+}
+
+function newPath(): string {
+  const directory = temporaryDirectory();
+  onTestFinished(() => directory[Symbol.dispose]());
+  return join(directory.path, "app.db");
+}
+
+type DeployMore = Partial<StepContext> & {
+  readonly names?: readonly string[];
+  readonly lockFile?: string | undefined;
+  readonly hold?: Hold;
+  readonly attended?: boolean;
+};
+
+function pendingOf(path: string, { manifest }: AppBundle, driver: Driver): readonly string[] {
+  using connection = driver.open(path, { readOnly: true, busyTimeoutMs: 5000 });
+  const decision = decideMigrations(manifest.migrations, readLedger(connection));
+  return decision.kind === "pending" ? decision.names : [];
+}
