@@ -272,9 +272,10 @@ async function runMigrator(): Promise<number> {
   const parent = process.ppid;
   const surroundings = {
     environment: process.env,
-    tell: (news: object) => void process.send?.(news),
+    tell: (news: object) => void process.send?.(news, () => {}),
     isOrphan: () => process.ppid !== parent, // told by the system: while SQLite works, no event gets through
   };
+  process.on("disconnect", () => process.exit(1)); // a process that ends by itself would close SQLite, and checkpoint
   return new Promise((resolve) => {
     process.once("message", async (task: Parameters<typeof runTask>[0]) => {
       const answer = await runTask(task, surroundings);

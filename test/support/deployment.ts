@@ -1,9 +1,8 @@
 // An app's database on a volume, migrated by the steps of a start, with a real migrating child.
 
 import { mkdirSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { onTestFinished } from "vitest";
 import type { Event } from "../../src/base/events.ts";
 import { systemClock, systemRandom } from "../../src/base/system.ts";
 import type { Settings } from "../../src/config/settings.ts";
@@ -17,8 +16,7 @@ import { deploy, type Hold, prepareDeployment } from "../../src/steps/deploy.ts"
 import { stateDirectory } from "../../src/steps/places.ts";
 import { recover } from "../../src/steps/recover.ts";
 import { firstStart, settings } from "../unit/plan/facts.ts";
-import { PROGRAM } from "./migrator.ts";
-import { temporaryDirectory } from "./temporary.ts";
+import { ENVIRONMENT, PROGRAM } from "./migrator.ts";
 
 export type World = ReturnType<typeof createWorld>;
 
@@ -27,20 +25,18 @@ const NO_HOLD: Hold = { sync: async () => undefined, isHeld: () => false, letGo:
 
 export type WorldOptions = {
   readonly onMigrationFailure?: Settings["onMigrationFailure"]["value"];
-  /** A database in a directory of its own. Default: one that is still to be made. */
-  readonly path?: string;
 };
 
-export function createWorld(driver: Driver, options: WorldOptions = {}) {
-  const { onMigrationFailure = "rollback", path = newPath() } = options;
+/** `path` is the database's, in a directory of its own. */
+export function createWorld(path: string, driver: Driver, { onMigrationFailure = "rollback" }: WorldOptions = {}) {
   const directory = dirname(path);
-  mkdirSync(stateDirectory(path), { mode: 0o700 });
+  mkdirSync(stateDirectory(path), { mode: 0o700, recursive: true });
   const events: Event[] = [];
   const stop = new AbortController();
   const told: Settings = { ...settings, onMigrationFailure: { value: onMigrationFailure, source: "a test" } };
   const context: StepContext = {
     settings: { ...told, appDirectory: directory },
-    environment: process.env,
+    environment: ENVIRONMENT,
     assets: { read: () => undefined },
     clock: systemClock,
     random: systemRandom,
@@ -95,12 +91,6 @@ export function createWorld(driver: Driver, options: WorldOptions = {}) {
     /** What a start does first. */
     recover: () => recover(path, context),
   };
-}
-
-function newPath(): string {
-  const directory = temporaryDirectory();
-  onTestFinished(() => directory[Symbol.dispose]());
-  return join(directory.path, "app.db");
 }
 
 type DeployMore = Partial<StepContext> & {

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from "vitest";
 import { FlysqliteError } from "../../../src/base/errors.ts";
-import { createWorld, type WorldOptions } from "../../support/deployment.ts";
+import { createWorld } from "../../support/deployment.ts";
 import { installedDriver } from "../../support/driver.ts";
 import { asJson, readExpected, runCase, type Snapshot, snapshot, withLogMatchers } from "../prisma/corpus.ts";
 import { foretold } from "./pending-behaviour.ts";
@@ -12,11 +12,11 @@ const driver = await installedDriver();
 type Run = { readonly before: Snapshot; readonly after: unknown; readonly failed: boolean };
 
 /** Migrates a case's database as a start would, and gives what it held before and after. */
-async function run(name: string, onMigrationFailure: WorldOptions["onMigrationFailure"]): Promise<Run> {
+async function run(name: string, onMigrationFailure: "rollback" | "keep"): Promise<Run> {
   let [before, failed] = [{}, false];
   const { database } = await runCase(name, async ({ path, migrations, lockFile }) => {
     before = snapshot(path);
-    const world = createWorld(driver, { path, ...(onMigrationFailure && { onMigrationFailure }) });
+    const world = createWorld(path, driver, { onMigrationFailure });
     try {
       return await world.deploy(migrations, { lockFile });
     } catch (error) {

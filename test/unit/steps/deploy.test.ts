@@ -1,10 +1,12 @@
 import { readFileSync, statSync } from "node:fs";
-import { describe, expect, it } from "vitest";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { readUnfinished } from "../../../src/steps/unfinished.ts";
 import { startApp } from "../../support/app.ts";
-import { createWorld, type World } from "../../support/deployment.ts";
+import { createWorld, type World, type WorldOptions } from "../../support/deployment.ts";
 import { installedDriver } from "../../support/driver.ts";
 import { fingerprint } from "../../support/fingerprint.ts";
+import { temporaryDirectory } from "../../support/temporary.ts";
 
 const driver = await installedDriver();
 
@@ -13,9 +15,15 @@ const MORE = { name: "2_more", sql: 'ALTER TABLE "Note" ADD COLUMN "by" TEXT;' }
 const BAD = { name: "2_bad", sql: "DELETE FROM Note;\n-- oops\nDROP TABLE Nope;\n" };
 const LAST = { name: "3_last", sql: "CREATE TABLE last (x);" };
 
+function newPath(): string {
+  const directory = temporaryDirectory();
+  onTestFinished(() => directory[Symbol.dispose]());
+  return join(directory.path, "app.db");
+}
+
 /** A database with data, as the release before left it; `mode` is its journal's. */
-async function used(mode: "wal" | "delete", options: Parameters<typeof createWorld>[1] = {}): Promise<World> {
-  const world = createWorld(driver, options);
+async function used(mode: "wal" | "delete", options: WorldOptions = {}): Promise<World> {
+  const world = createWorld(newPath(), driver, options);
   world.exec(`PRAGMA journal_mode = ${mode}`);
   await world.deploy([INIT], { names: ["1_init"] });
   const app = await startApp(world.path);
