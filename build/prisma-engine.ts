@@ -33,29 +33,51 @@ export type EngineTask = {
 };
 
 /** Applies what is pending, as Prisma's engine has it, and gives the names. Throws {@link PrismaError}. */
-export async function applyWithEngine({ path, migrations, lockFile }: EngineTask): Promise<readonly string[]> {
+export async function applyWithEngine(task: EngineTask): Promise<readonly string[]> {
+  return withEngine(task, async (engine, migrationsList) => {
+    const filters = { externalTables: [], externalEnums: [] };
+    const { appliedMigrationNames } = await engine.applyMigrations({ migrationsList, filters });
+    return appliedMigrationNames;
+  });
+}
+
+/** What `prisma migrate resolve` does. Throws {@link PrismaError}. */
+export async function resolveWithEngine(
+  task: EngineTask,
+  { migration, as }: { readonly migration: string; readonly as: "applied" | "rolled back" },
+): Promise<void> {
+  return withEngine(task, async (engine, migrationsList) => {
+    const migrationName = migration;
+    if (as === "applied") await engine.markMigrationApplied({ migrationName, migrationsList });
+    else await engine.markMigrationRolledBack({ migrationName });
+  });
+}
+
+type Engine = Awaited<ReturnType<Glue["SchemaEngine"]["new"]>>;
+type MigrationsList = Parameters<Engine["applyMigrations"]>[0]["migrationsList"];
+
+async function withEngine<Result>(
+  { path, migrations, lockFile }: EngineTask,
+  use: (engine: Engine, migrationsList: MigrationsList) => Promise<Result>,
+): Promise<Result> {
   const { SchemaEngine } = await loadEngine();
   // The engine never closes a connection, and holds an exclusive lock on it.
   using database = openDatabase(path);
   const adapter = createAdapter(database);
   const engine = await SchemaEngine.new({ datamodels: undefined }, () => {}, adapter.factory);
   try {
-    const { appliedMigrationNames } = await engine.applyMigrations({
-      migrationsList: {
-        baseDir: "/",
-        shadowDbInitScript: "",
-        lockfile: { path: LOCK_FILE, content: lockFile ?? null },
-        migrationDirectories: migrations.map(({ name, sql }) => ({
-          path: name,
-          migrationFile: {
-            path: SCRIPT,
-            content: sql === undefined ? { tag: "error", value: "no script" } : { tag: "ok", value: sql },
-          },
-        })),
-      },
-      filters: { externalTables: [], externalEnums: [] },
+    return await use(engine, {
+      baseDir: "/",
+      shadowDbInitScript: "",
+      lockfile: { path: LOCK_FILE, content: lockFile ?? null },
+      migrationDirectories: migrations.map(({ name, sql }) => ({
+        path: name,
+        migrationFile: {
+          path: SCRIPT,
+          content: sql === undefined ? { tag: "error", value: "no script" } : { tag: "ok", value: sql },
+        },
+      })),
     });
-    return appliedMigrationNames;
   } catch (error) {
     throw asPrismaError(error, { ...adapter.failure(), migrations });
   } finally {
@@ -107,8 +129,8 @@ function asPrismaError(
   if (answer === undefined) {
     if (!(error instanceof Error) || !("code" in error)) return error;
     const { code } = error;
-    const known = code === "P3005" || code === "P3009" || code === "P3015" || code === "P3019";
-    return known ? new PrismaError(code, withoutTrace(error.message), { cause: error }) : error;
+    const known = KNOWN_CODES.find((one) => one === code);
+    return known === undefined ? error : new PrismaError(known, withoutTrace(error.message), { cause: error });
   }
   const migration = migrations.find(({ sql }) => sql !== undefined && sql === script)?.name;
   if (migration === undefined) {
@@ -117,6 +139,9 @@ function asPrismaError(
   const text = failedScriptText(migration, answer);
   return new PrismaError("P3018", text, { migration, sqlite: answer, cause: error });
 }
+
+/** Those that the engine gives under its own name. */
+const KNOWN_CODES = ["P3005", "P3008", "P3009", "P3011", "P3012", "P3015", "P3017", "P3019"] as const;
 
 /** Cuts off the engine's own stack trace, which begins with "   0: ", and a last line end, as the CLI does. */
 function withoutTrace(message: string): string {

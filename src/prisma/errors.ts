@@ -2,8 +2,11 @@
 // documentation explains them.
 // Source: Prisma 7.10, `migrate deploy`; https://www.prisma.io/docs/orm/reference/error-reference
 
-/** P3005: a strange database. P3009, P3018: a failed migration. P3015: no script. P3019: another database's history. */
-export type PrismaCode = "P3005" | "P3009" | "P3015" | "P3018" | "P3019";
+/**
+ * P3005: a strange database. P3009, P3018: a failed migration. P3015: no script. P3019: another database's history.
+ * Of resolving: P3008, applied already. P3011, never tried. P3012, not failed. P3017, no such migration.
+ */
+export type PrismaCode = "P3005" | "P3008" | "P3009" | "P3011" | "P3012" | "P3015" | "P3017" | "P3018" | "P3019";
 
 /** What SQLite answered beneath. */
 export type SqliteAnswer = {
