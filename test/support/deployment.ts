@@ -44,6 +44,7 @@ export function createWorld(path: string, driver: Driver, { onMigrationFailure =
     at: () => {},
     signal: stop.signal,
     program: PROGRAM,
+    asApp: (start) => start(),
     replica: async () => undefined,
     sqlite: async () => driver,
   };
