@@ -93,13 +93,15 @@ export function createCompactor({
   const isUsable = ({ key }: LtxFileInfo) => (failedRemote.get(key) ?? 0) < TRIES;
   const snapshots = () => catalog.snapshots().filter(isUsable);
 
-  /** What can be read of the level below, by name; local copies first. */
-  function copiesFor(level: number): ReadonlyMap<string, Copy> {
+  /** What can be read of the level below and is new, by name; local copies first. */
+  function copiesFor(level: number, reached: Txid): ReadonlyMap<string, Copy> {
     const copies = new Map<string, Copy>();
-    const remote = [...catalog.files(level - 1), ...catalog.snapshots()].filter(isUsable);
-    for (const file of remote) copies.set(nameOf(file), { file, store, isLocal: false });
+    const isNew = ({ max }: LtxFileInfo) => max > reached;
+    for (const file of catalog.files(level - 1).filter(isNew)) {
+      if (isUsable(file)) copies.set(nameOf(file), { file, store, isLocal: false });
+    }
     if (level - 1 !== SYNC_LEVEL || local === undefined) return copies;
-    for (const file of local.files()) {
+    for (const file of local.files().filter(isNew)) {
       if (!failedLocal.has(file.key)) copies.set(nameOf(file), { file, store: local.store, isLocal: true });
     }
     return copies;
@@ -113,8 +115,8 @@ export function createCompactor({
     for (;;) {
       signal.throwIfAborted();
       const reached = reachedWith(level, catalog.reached);
-      const copies = copiesFor(level);
-      const sources = [...copies.values()].map(({ file }) => file).filter((file) => file.level === level - 1);
+      const copies = copiesFor(level, reached);
+      const sources = [...copies.values()].map(({ file }) => file);
       const plan = planBegun({ files: sources, snapshots: snapshots(), reached, upTo: most }, level);
       if (plan.kind !== "merge") {
         return { files, reached, hole: plan.kind === "hole" ? plan : undefined, foundDamage };

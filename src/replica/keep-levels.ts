@@ -63,6 +63,11 @@ export function createLevelKeeper({
   const holes = new Map<number, Hole>();
   /** By a task's name: how often it failed, and until when it isn't tried, by the monotonic clock. */
   const failed = new Map<string, { readonly failures: number; readonly untilMs: number }>();
+  /** Who sleeps looks at these whether something is due sooner. */
+  const sleepers = new Set<() => void>();
+  const lookAgain = () => {
+    for (const look of sleepers) look();
+  };
 
   function upcoming(): readonly Scheduled[] {
     const nowMs = clock.now();
@@ -155,11 +160,12 @@ export function createLevelKeeper({
 
   /** Does what is due of the tasks of these kinds, one after the other. */
   async function work(kinds: readonly Task["kind"][], signal: AbortSignal): Promise<void> {
+    const find = () => upcoming().find(({ task }) => kinds.includes(task.kind));
     while (!signal.aborted) {
-      const next = upcoming().find(({ task }) => kinds.includes(task.kind));
-      const waitMs = next === undefined ? Number.POSITIVE_INFINITY : next.atMs - clock.now();
-      if (next === undefined || waitMs > 0) {
-        await sleep(waitMs, signal);
+      const next = find();
+      if (next === undefined || next.atMs > clock.now()) {
+        const atMs = next?.atMs ?? Number.POSITIVE_INFINITY;
+        await sleepUntil(atMs, { isSooner: () => (find()?.atMs ?? atMs) < atMs, signal });
         continue;
       }
       try {
@@ -169,25 +175,32 @@ export function createLevelKeeper({
         if (isFatal(error)) throw error;
         noteFailure(next.task, error);
       }
+      lookAgain(); // what one did may be what the other waits for
     }
   }
 
-  /** Until the time has passed, or the catalog changed, or the signal was aborted. */
-  async function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  /** Until that time, or until something is due sooner, or until the signal is aborted. */
+  async function sleepUntil(
+    atMs: number,
+    { isSooner, signal }: { readonly isSooner: () => boolean; readonly signal: AbortSignal },
+  ): Promise<void> {
     const woken = new AbortController();
     const either = AbortSignal.any([signal, woken.signal]);
-    using _listening = catalog.onChange(() => woken.abort());
-    if (ms < Number.POSITIVE_INFINITY) {
-      await clock.sleep(Math.min(ms, LONGEST_SLEEP_MS), { signal: either }).catch(() => {});
-    } else if (!either.aborted) {
-      await once(either, "abort");
-    }
+    const look = () => {
+      if (isSooner()) woken.abort("due sooner");
+    };
+    sleepers.add(look);
+    const ms = Math.min(atMs - clock.now(), LONGEST_SLEEP_MS);
+    if (atMs < Number.POSITIVE_INFINITY) await clock.sleep(ms, { signal: either }).catch(() => {});
+    else if (!either.aborted) await once(either, "abort");
+    sleepers.delete(look);
   }
 
   return {
     upcoming,
 
     async run({ signal }) {
+      using _listening = catalog.onChange(lookAgain);
       lookForHole();
       const failure = new AbortController();
       const stop = AbortSignal.any([signal, failure.signal]);

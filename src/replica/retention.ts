@@ -8,8 +8,7 @@ import type { LevelSettings } from "../base/level-settings.ts";
 import type { Catalog } from "./catalog.ts";
 import { reachedWith } from "./levels.ts";
 import { LEVELS, type LtxFileInfo, SNAPSHOT_LEVEL, SYNC_LEVEL } from "./ltx/names.ts";
-import { restorableTxid } from "./ltx/plan.ts";
-import { FIRST_TXID, NO_TXID } from "./ltx/txid.ts";
+import { FIRST_TXID, laterTxid, NO_TXID, type Txid } from "./ltx/txid.ts";
 
 /** Files to delete together, in any order. */
 export type Batch = readonly LtxFileInfo[];
@@ -123,12 +122,39 @@ export function forgettable(catalog: Catalog, settings: LevelSettings): readonly
   return found;
 }
 
-/** What is deleted where a restore of the newest state works, with it and without it: else nothing. */
+/** What is deleted where a restore of the newest state works without it: else nothing. */
 function batches(catalog: Catalog, wanted: readonly Batch[]): readonly Batch[] {
   const found = wanted.filter(({ length }) => length > 0);
-  if (found.length === 0) return [];
-  const all = LEVELS.flatMap((level) => catalog.files(level));
-  const gone = new Set(found.flat());
-  const reached = restorableTxid(all);
-  return reached === NO_TXID || restorableTxid(all.filter((file) => !gone.has(file))) !== reached ? [] : found;
+  return found.length > 0 && isRestorableWithout(catalog, new Set(found.flat())) ? found : [];
+}
+
+/**
+ * True where the newest snapshot and files that stay lead to the last transaction. Looks at few files, as this is asked
+ * each time that something is deleted; planRestore() looks at all.
+ */
+function isRestorableWithout(catalog: Catalog, gone: ReadonlySet<LtxFileInfo>): boolean {
+  const levels = LEVELS.filter((level) => level !== SNAPSHOT_LEVEL).map((level) => catalog.files(level));
+  const snapshot = catalog.snapshots().at(-1);
+  let reached = snapshot === undefined || gone.has(snapshot) ? NO_TXID : snapshot.max;
+  for (;;) {
+    let farthest = reached;
+    for (const files of levels) {
+      const next = files[firstAfter(files, reached)];
+      if (next !== undefined && next.min <= reached + 1n && !gone.has(next)) farthest = laterTxid(farthest, next.max);
+    }
+    if (farthest === reached) return reached === catalog.lastTxid;
+    reached = farthest;
+  }
+}
+
+/** Index of the first file that ends after a transaction; the files are ordered by their end. */
+function firstAfter(files: readonly LtxFileInfo[], txid: Txid): number {
+  let low = 0;
+  let high = files.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((files[middle]?.max ?? NO_TXID) > txid) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }

@@ -35,6 +35,9 @@ export type LtxFlavour = "frame" | "block";
 /** A chunk is handed on when the next page might not fit: after 64 to 128 KiB for every page size. */
 const CHUNK_SIZE = 128 * 1024 + 4096;
 
+/** What a file begins with; most have few pages. */
+const FIRST_CHUNK_SIZE = 8 * 1024;
+
 /**
  * Encodes a file, in chunks that belong to the receiver.
  *
@@ -62,7 +65,7 @@ export class LtxEncoder {
   readonly #encodePage: (place: PagePlace) => number;
   readonly #pageSize: number;
   readonly #maxPageSize: number;
-  #chunk = new Uint8Array(CHUNK_SIZE);
+  #chunk = new Uint8Array(FIRST_CHUNK_SIZE);
   #used = LTX_HEADER_SIZE;
   /** Of the chunk in the file. */
   #offset = 0;
@@ -83,17 +86,28 @@ export class LtxEncoder {
     const { byteLength } = data;
     assert(byteLength === this.#pageSize, `page ${page} has ${byteLength} bytes instead of ${this.#pageSize}`);
     assertSound(this.#order.add(page));
-    let full: Uint8Array | undefined;
-    if (this.#chunk.byteLength - this.#used < this.#maxPageSize) {
-      full = this.#chunk.subarray(0, this.#used);
-      this.#offset += this.#used;
-      this.#used = 0;
-      this.#chunk = new Uint8Array(CHUNK_SIZE);
-    }
+    const full = this.#makeRoom();
     const at = this.#used;
     const end = this.#encodePage({ page: { page, data, encoded }, chunk: this.#chunk, at, checksum: this.#checksum });
     this.#index.add({ page, offset: this.#offset + at, size: end - at });
     this.#used = end;
+    return full;
+  }
+
+  /** Makes room for the largest page: gives the chunk where it is full, or lets it grow. */
+  #makeRoom(): Uint8Array | undefined {
+    const needed = this.#used + this.#maxPageSize;
+    if (needed <= this.#chunk.byteLength) return undefined;
+    if (needed <= CHUNK_SIZE) {
+      const larger = new Uint8Array(Math.min(CHUNK_SIZE, Math.max(needed, this.#chunk.byteLength * 4)));
+      larger.set(this.#chunk.subarray(0, this.#used));
+      this.#chunk = larger;
+      return undefined;
+    }
+    const full = this.#chunk.subarray(0, this.#used);
+    this.#offset += this.#used;
+    this.#used = 0;
+    this.#chunk = new Uint8Array(CHUNK_SIZE);
     return full;
   }
 
