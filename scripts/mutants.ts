@@ -22,6 +22,10 @@ const ATTACHED = { file: "src/sqlite/attached.ts", test: "test/unit/sqlite/attac
 const READ = { file: "src/sqlite/wal/read.ts", test: "test/unit/sqlite/wal/read.test.ts" } as const;
 const SHIPMENT = { file: "src/replica/shipment.ts", test: "test/unit/replica/shipment.test.ts" } as const;
 const REPLICATOR = { file: "src/replica/replicator.ts", test: "test/unit/replica/replicator.test.ts" } as const;
+const LEVELS = { file: "src/replica/levels.ts", test: "test/unit/replica/levels.test.ts" } as const;
+const RETENTION = { file: "src/replica/retention.ts", test: "test/unit/replica/retention.test.ts" } as const;
+const COMPACT = { file: "src/replica/compact.ts", test: "test/unit/replica/compact.test.ts" } as const;
+const KEEP_LEVELS = { file: "src/replica/keep-levels.ts", test: "test/unit/replica/keep-levels.test.ts" } as const;
 const RESTORE = { file: "src/replica/restore-to.ts", test: "test/unit/replica/restore.test.ts" } as const;
 
 const MUTANTS: readonly Mutant[] = [
@@ -322,6 +326,115 @@ const MUTANTS: readonly Mutant[] = [
         "earliestMs = shipped ? clock.monotonic() : syncIntervalMs * 0;",
       ],
     ],
+  },
+  {
+    ...LEVELS,
+    bug: "a level goes on behind a hole as if there were none",
+    edits: [["if (first.min > start) return bridge(", "if (first.min > start && upTo < 0n) return bridge("]],
+  },
+  {
+    ...LEVELS,
+    bug: "a bridge ends within a file of the level below",
+    edits: [
+      ["next !== undefined && next.min <= copy.max ? [copy, next] : [copy]", "next === copy ? [copy, next] : [copy]"],
+    ],
+  },
+  {
+    ...LEVELS,
+    bug: "a level is bridged farther than the level below has come",
+    edits: [['if (!ahead.some(({ max }) => max >= copy.max)) return { kind: "nothing" };', ""]],
+  },
+  {
+    ...RETENTION,
+    bug: "the newest upload is deleted",
+    edits: [["catalog.files(SYNC_LEVEL).slice(0, -1)", "catalog.files(SYNC_LEVEL).slice(0)"]],
+    only: "expireUploads",
+  },
+  {
+    ...RETENTION,
+    bug: "uploads are deleted that no merge holds",
+    edits: [["if (holder === undefined && !isRepeated(upload, snapshots)) continue;", ""]],
+    only: "expireUploads",
+  },
+  {
+    ...RETENTION,
+    bug: "uploads of one merge are deleted one by one",
+    edits: [["groupEnd = holder?.max ?? upload.max;", "groupEnd = upload.max;"]],
+    only: "expireUploads",
+  },
+  {
+    ...RETENTION,
+    bug: "the snapshot is deleted that promised points begin with",
+    edits: [["[...snapshots.slice(0, oldest - 1)]", "[...snapshots.slice(0, oldest)]"]],
+  },
+  {
+    ...RETENTION,
+    bug: "files are deleted up to the oldest snapshot that is kept by its age",
+    edits: [["const floor = snapshots[oldest - 1]?.max", "const floor = snapshots[oldest]?.max"]],
+  },
+  {
+    ...RETENTION,
+    bug: "a restore that is under way loses its files",
+    edits: [["settings.snapshotRetentionMs - GRACE_MS", "settings.snapshotRetentionMs"]],
+    only: "all deletions of a life",
+  },
+  {
+    ...RETENTION,
+    bug: "what the level above lacks is deleted",
+    edits: [["(held === undefined || file.max <= held)) expired", "(held === undefined || file.max > 0n)) expired"]],
+  },
+  {
+    ...COMPACT,
+    bug: "whatever stands under a merged file's name counts as our own",
+    edits: [
+      [
+        "if (await sameBytes(counted({ chunks: stored }, count), merged.chunks)) return count.bytes;",
+        "for await (const _ of counted({ chunks: stored }, count));\n    if (merged.header.commit > 0) return count.bytes;",
+      ],
+    ],
+  },
+  {
+    ...COMPACT,
+    bug: "a merge whose outcome is not known is forgotten, and the next one overlaps it",
+    edits: [["begun.set(level, max);", ""]],
+  },
+  {
+    ...COMPACT,
+    bug: "a failure that passes counts as damage",
+    edits: [["const TRIES = 2;", "const TRIES = 1;"]],
+    only: "is not misled",
+  },
+  {
+    ...COMPACT,
+    bug: "a file of another page size stops a level for ever",
+    edits: [
+      [
+        'error instanceof InputRefused && error.kind === "page-size"',
+        "error instanceof InputRefused && error.kind === undefined",
+      ],
+    ],
+    only: "page size",
+  },
+  {
+    ...KEEP_LEVELS,
+    bug: "what is deleted is still remembered",
+    edits: [['at("deleted");\n    catalog.remove(batch);', 'at("deleted");']],
+    only: "idle database",
+  },
+  {
+    ...KEEP_LEVELS,
+    bug: "nobody asks whether a deletion is still allowed",
+    edits: [['await guard({ signal });\n    at("deleting");', 'at("deleting");']],
+    only: "asks before each write",
+  },
+  {
+    ...KEEP_LEVELS,
+    bug: "a lost part of the history brings no snapshot",
+    edits: [
+      ["if (foundDamage) lookForHole();", ""],
+      ["else holes.set(level, { level, last: hole.last });", ""],
+    ],
+    only: "lost files",
   },
 ];
 
