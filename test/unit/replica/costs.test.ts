@@ -74,7 +74,7 @@ async function count({ uploadEveryMs, warmUpMs, countedMs }: Pace): Promise<Requ
   last = nextTxid(last);
   await put(0);
   await put(9);
-  const common = { guard: async () => {}, log: () => {}, at: () => {} };
+  const common = { guard: async () => {}, log: () => {}, at: () => {}, copiedAt: () => NO_TXID };
   // As the volume has them: all that level 1 does not hold yet.
   const local = { store, files: () => catalog.files(0).filter(({ max }) => max > catalog.reached(1)) };
   const keeper = createLevelKeeper({
