@@ -98,13 +98,10 @@ function whyNotOurs(
   const found = formatTxid(history.lastTxid);
   const who = otherWriter(lease);
   if (history.lastTxid > newestTxid(state)) {
-    const because =
-      who === undefined
-        ? "the volume is older than its replica, or another machine writes to it"
-        : `${who} wrote since`;
+    const by = who === undefined ? "or another machine writes to it" : `which ${who} wrote to since`;
     return (
       `"${database.path}" knows of its replica up to transaction ${known}, and "${history.address}" ` +
-      `goes on to ${found}: ${because}`
+      `goes on to ${found}: the volume is older than its replica, ${by}`
     );
   }
   const acked = state.acked?.txid ?? NO_TXID;

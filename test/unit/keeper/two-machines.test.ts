@@ -125,7 +125,7 @@ describe.each(["bucket", "directory"] as const)("two machines and a %s", (kind) 
     const again = a.start({ times: SHORT });
     expect(await again.ended).toBe(65);
     expect(again.output()).toMatch(
-      /E_DIVERGED: .*knows of its replica up to .* goes on to .*machine "b" \(epoch 2\) wrote since/,
+      /E_DIVERGED: .*knows of its replica up to .* goes on to .*which machine "b" \(epoch 2\) wrote to since/,
     );
     expect(again.output()).toContain("--on-stale-volume=restore");
     const told = a.start({ times: SHORT, onStaleVolume: "restore" });

@@ -196,8 +196,12 @@ describe("decideCopy, where the volume has a database", () => {
   });
 
   it.each([
-    ["another machine had the lease since", lease({ by: "another" }), ': machine "m2" (epoch 5) wrote since'],
-    ["that machine released it", lease({ by: "another", state: "released" }), ': machine "m2" (epoch 5) wrote since'],
+    ["another machine had the lease since", lease({ by: "another" }), ', which machine "m2" (epoch 5) wrote to since'],
+    [
+      "that machine released it",
+      lease({ by: "another", state: "released" }),
+      ', which machine "m2" (epoch 5) wrote to since',
+    ],
     ["it had the lease itself last", lease({ by: "mine" }), ": the volume is older than its replica, or"],
     ["it never had the lease", lease({ by: "another", remembered: false }), ": the volume is older"],
   ])("says of a replica that goes on what is known of who wrote it, where %s", (_, held, text) => {
