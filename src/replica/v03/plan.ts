@@ -25,8 +25,8 @@ export type V03Plan = {
   /** All segments from the snapshot's index on, up to the target. */
   readonly segments: readonly V03Segment[];
   /**
-   * Segments of the snapshot's own log that lie behind the target, if the target lies in that log. A snapshot may
-   * already hold what is in them, and would then show a state of two times at once.
+   * Segments of the snapshot's own log that lie behind the target, if the target lies in that log or before it. A
+   * snapshot may already hold what is in them, and would then show a state of two times at once.
    */
   readonly behind: readonly V03Segment[];
   /** The plan from the snapshot before, for when this one's proves to hold what lies behind the target. */
@@ -72,9 +72,9 @@ export function listGenerations({ snapshots, segments }: V03Files): readonly V03
  *
  * The generation that was written to last is taken, as Litestream 0.3 does, and of it the last snapshot that was
  * uploaded by the time asked for. Fails with E_REPLICA_GAP where no generation was being written at that time, where
- * there is no snapshot to start from, or where a log or its beginning is missing. A segment that is missing within a
- * log shows only when the log is read; one that is missing at the end of a log shows nowhere, as nothing in the format
- * tells where a log ends.
+ * there is no snapshot to start from, or where a log or its beginning is missing, be it the one that makes a snapshot
+ * whole. A segment that is missing within a log shows only when the log is read; one that is missing at the end of a
+ * log shows nowhere, as nothing in the format tells where a log ends.
  */
 export function planV03(files: V03Files, target: V03Target): V03Plan {
   const generation = chooseGeneration(listGenerations(files), target);
@@ -122,19 +122,43 @@ function planFrom(
   const planned = end === -1 ? following : following.slice(0, end);
   checkNames(snapshot, planned);
   const reached = planned.at(-1)?.index ?? snapshot.index;
-  if (target.kind === "index" && reached !== target.index) {
+  if (target.kind === "index" && (planned.length === 0 || reached !== target.index)) {
     throw gap(
       `log ${formatPlace(target)} is missing; the last good position is in log ${formatPlace({ index: reached })}`,
     );
   }
   const behind =
-    planned.length > 0 && reached === snapshot.index
-      ? following.slice(planned.length).filter(({ index }) => index === snapshot.index)
-      : [];
+    reached === snapshot.index ? following.slice(planned.length).filter(({ index }) => index === snapshot.index) : [];
+  if (planned.length === 0 && behind.length === 0) {
+    return planWithout(snapshot, { generation, segments }, target, snapshots);
+  }
   const before = snapshots.filter(({ index }) => index < snapshot.index);
   const earlier =
     behind.length > 0 ? planUnlessGap(() => planFrom({ generation, segments }, target, before)) : undefined;
   return { generation, snapshot, segments: planned, behind, earlier, notes: [] };
+}
+
+/**
+ * The plan without a snapshot of whose own log there is nothing: Litestream was cut short between the two. Such a
+ * snapshot may hold a part of that log, and is no state of the database then. The end of the log before it is the
+ * last state that is known to be one.
+ */
+function planWithout(
+  snapshot: V03Snapshot,
+  generation: Pick<V03Generation, "generation" | "segments">,
+  target: V03Target,
+  snapshots: readonly V03Snapshot[],
+): V03Plan {
+  const before = snapshots.filter(({ index }) => index < snapshot.index);
+  const earlier = planUnlessGap(() => planFrom(generation, target, before));
+  const last = earlier?.segments.at(-1);
+  if (earlier === undefined || last?.index !== snapshot.index - 1) {
+    throw gap(`"${snapshot.key}" is whole only with the log after it, and nothing of that was uploaded`, {
+      hint: "Restore to a later time, or another generation: `flysqlite snapshots --all` lists what there is",
+    });
+  }
+  const note = `Nothing of the log of "${snapshot.key}" was uploaded: restored is the end of "${last.key}"`;
+  return { ...earlier, notes: [...earlier.notes, note] };
 }
 
 function isWithin({ index, createdMs }: V03Snapshot, target: V03Target): boolean {

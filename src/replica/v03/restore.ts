@@ -14,19 +14,18 @@ import {
   type Generation,
   type V03Segment,
   type V03Snapshot,
-  WAL_START,
   type WalIndex,
   type WalOffset,
 } from "./names.ts";
 import { decompressObject } from "./object.ts";
 import type { V03Plan } from "./plan.ts";
-import { proveNotAhead } from "./snapshot-ahead.ts";
+import { proveNotAhead, proveWhole } from "./snapshot-ahead.ts";
 import { WalSegments } from "./wal-segments.ts";
 
 export type V03Position = {
   readonly generation: Generation;
   readonly index: WalIndex;
-  /** End of what was applied of the log: 0 where nothing of it was. */
+  /** End of what the state has of the log: 0 where it is nothing. */
   readonly offset: WalOffset;
 };
 
@@ -64,10 +63,14 @@ export async function applyV03({
     else await state.addSnapshot(pieces);
   }
   const { pageSize, pageCount, log, written } = await state.finish();
-  const position = { generation, index: log?.index ?? snapshot.index, offset: log?.end ?? WAL_START };
-  const notes =
-    log === undefined ? [] : await proveNotAhead({ snapshot, behind, log, written, pageCount, image, ...options });
-  return { position, pageSize, pageCount, notes };
+  if (log !== undefined) {
+    const position = { generation, index: log.index, offset: log.end };
+    const notes = await proveNotAhead({ snapshot, behind, log, written, pageCount, image, ...options });
+    return { position, pageSize, pageCount, notes };
+  }
+  const own = new WalSegments({ index: snapshot.index, pageSize, onPage: () => {} });
+  const { offset, notes } = await proveWhole({ snapshot, behind, log: own, pageSize, pageCount, image, ...options });
+  return { position: { generation, index: snapshot.index, offset }, pageSize, pageCount, notes };
 }
 
 function isSegment(object: V03Snapshot | V03Segment): object is V03Segment {

@@ -20,6 +20,9 @@ import { addOffset, formatPlace, type V03Segment, WAL_START, type WalIndex, type
 /** Takes a page of the log, in the log's order. Its data is valid only during the call. */
 export type OnPage = (page: PageNumber, data: Uint8Array) => void;
 
+/** Told at the end of a transaction: the database's size after it, in pages, and where it ends in the log. */
+export type OnCommit = (commitSize: number, end: WalOffset) => void;
+
 /**
  * Reads the segments of one log, in order.
  *
@@ -34,6 +37,7 @@ export class WalSegments {
   readonly index: WalIndex;
   readonly #expectedPageSize: PageSize | undefined;
   #onPage: OnPage;
+  #onCommit: OnCommit = () => {};
   #header: WalHeader | undefined;
   #checksum: WalChecksum = [0, 0];
   /** Where the next complete frame begins, or the header. */
@@ -77,8 +81,9 @@ export class WalSegments {
   }
 
   /** Hands the pages to come to another receiver. */
-  redirect(onPage: OnPage): void {
+  redirect(onPage: OnPage, onCommit: OnCommit = () => {}): void {
     this.#onPage = onPage;
+    this.#onCommit = onCommit;
   }
 
   /** Reads a segment, uncompressed; it must end with a transaction. A failure of `pieces` passes through. */
@@ -147,6 +152,7 @@ export class WalSegments {
     this.#endsTransaction = found.commitSize > 0;
     if (this.#endsTransaction) this.#commitSize = found.commitSize;
     this.#onPage(page, data);
+    if (this.#endsTransaction) this.#onCommit(found.commitSize, addOffset(this.#offset, bytes.byteLength));
   }
 
   #frameSize(): number {

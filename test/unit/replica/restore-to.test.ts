@@ -359,6 +359,84 @@ describe("restoreTo, where a snapshot of Litestream 0.3 holds what came after th
   });
 });
 
+describe("restoreTo, of a snapshot of Litestream 0.3 and the log that was uploaded a moment later", () => {
+  /**
+   * With a reader in the middle of the log, a checkpoint copies of each page that changed after it nothing at all: the
+   * file then is a mixture. `torn` says whether there is one.
+   */
+  async function makeSnapshot({ torn }: { readonly torn: boolean }) {
+    const path = join(directory.path, "source.db");
+    const connections = [new DatabaseSync(path), new DatabaseSync(path)] as const;
+    const [database, reader] = connections;
+    database.exec("PRAGMA page_size = 512; PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0");
+    database.exec("CREATE TABLE a (n); CREATE TABLE b (n); PRAGMA wal_checkpoint(TRUNCATE)");
+    database.exec("INSERT INTO a VALUES (1)");
+    database.exec("BEGIN; INSERT INTO b VALUES (1); UPDATE a SET n = 2; COMMIT; INSERT INTO b VALUES (2)");
+    reader.exec("BEGIN"); // keeps the log from being begun anew, as Litestream does
+    reader.prepare("SELECT * FROM a").all();
+    if (torn) database.exec("INSERT INTO b VALUES (3)");
+    database.exec("PRAGMA wal_checkpoint(PASSIVE)");
+    const snapshot = readFileSync(path);
+    if (!torn) database.exec("INSERT INTO b VALUES (3)");
+    const log = readFileSync(`${path}-wal`);
+    const store = createMemoryStore([
+      [`generations/${GENERATION}/snapshots/00000000.snapshot.lz4`, { bytes: lz4Frame(snapshot), modifiedMs: 1 }],
+      [`generations/${GENERATION}/wal/00000000_00000000.wal.lz4`, { bytes: lz4Frame(log), modifiedMs: 3 }],
+    ]);
+    for (const connection of connections) connection.close();
+    return { store, snapshot, logSize: log.length };
+  }
+
+  const between = { kind: "timestamp", ms: 2 } as const;
+
+  it.each([true, false])(
+    "gives the state at the log's end, whether or not the snapshot is whole: torn %s",
+    async (torn) => {
+      const { store } = await makeSnapshot({ torn });
+      await restore(store, await v03Plan(store));
+      using database = new DatabaseSync(join(directory.path, "app.db"), { readOnly: true });
+      expect(database.prepare("SELECT (SELECT n FROM a) AS a, (SELECT sum(n) FROM b) AS b").get()).toMatchObject({
+        a: 2,
+        b: 6,
+      });
+    },
+  );
+
+  it("gives the snapshot alone where the log shows that it is whole, and knows its place in the log", async () => {
+    const { store, snapshot, logSize } = await makeSnapshot({ torn: false });
+    const { position, notes } = await restore(store, await v03Plan(store, between));
+    expect(Buffer.compare(restored(), snapshot)).toBe(0);
+    expect(notes).toEqual([]);
+    if (position.format !== "v03") return expect.fail("it is of 0.3");
+    expect(position.offset).toBeGreaterThan(32);
+    expect(position.offset).toBeLessThan(logSize);
+  });
+
+  it("refuses the snapshot alone where the log shows that it is torn, though SQLite may find nothing wrong with it", async () => {
+    const { store } = await makeSnapshot({ torn: true });
+    const refused = restore(store, await v03Plan(store, between), { integrity: "none" });
+    await expect(refused).rejects.toMatchObject({
+      code: "E_REPLICA_GAP",
+      message: expect.stringContaining("already holds changes of"),
+    });
+    expect(left().filter((name) => !name.startsWith("source"))).toEqual([]);
+  });
+
+  it("refuses the snapshot where nothing of its log was uploaded", async () => {
+    const { store } = await makeSnapshot({ torn: true });
+    store.objects.delete(`generations/${GENERATION}/wal/00000000_00000000.wal.lz4`);
+    await expect(v03Plan(store)).rejects.toMatchObject({ code: "E_REPLICA_GAP" });
+  });
+
+  it("says so where the log that would show it can't be read", async () => {
+    const { store } = await makeSnapshot({ torn: false });
+    const key = `generations/${GENERATION}/wal/00000000_00000000.wal.lz4`;
+    store.objects.set(key, { bytes: Uint8Array.of(1, 2, 3), modifiedMs: 3 });
+    const { notes } = await restore(store, await v03Plan(store, between));
+    expect(notes).toEqual([expect.stringContaining("nothing proves that")]);
+  });
+});
+
 describe("downloadInOrder", () => {
   const items = Array.from({ length: 12 }, (_, i) => ({ key: `k${i}` }));
 

@@ -49,7 +49,7 @@ describe("planV03", () => {
 
   it("begins with the last snapshot and takes every segment after it", () => {
     expect(plan(files)).toBe("a 1: 1_0 1_80 2_0");
-    expect(plan(replica("a 3 1"))).toBe("a 3: ");
+    expect(plan(replica("a 3 1", "a 3_0 2"))).toBe("a 3: 3_0");
   });
 
   it.each([
@@ -91,7 +91,7 @@ describe("planV03", () => {
       expect(planV03(both, { kind: "latest" }).notes).toEqual([
         `Generation "${A}" was written to last, as Litestream 0.3 goes by; Litestream 0.5 would restore "${B}", which has the newest snapshot`,
       ]);
-      expect(planV03(replica("a 0 10", "b 0 20"), { kind: "latest" }).notes).toEqual([]);
+      expect(planV03(replica("a 0 10", "a 0_0 11", "b 0 20", "b 0_0 21"), { kind: "latest" }).notes).toEqual([]);
     });
 
     it("takes the one that is asked for", () => {
@@ -119,6 +119,34 @@ describe("planV03", () => {
     [[], "there is nothing of a replica of Litestream 0.3"],
   ])("refuses what the names show to be incomplete: %j", (objects, problem) => {
     expect(refusal(replica(...objects))).toContain(problem);
+  });
+
+  describe("with a snapshot of whose own log nothing was uploaded", () => {
+    it("refuses it where there is no state before it, and names it", () => {
+      const cutShort = `"generations/${A}/snapshots/00000003.snapshot.lz4" is whole only with the log after it`;
+      expect(refusal(replica("a 3 1"))).toContain(cutShort);
+      expect(refusal(replica("a 3 1"), { kind: "timestamp", ms: 1 })).toContain(cutShort);
+      expect(refusal(replica("a 3 1"), toLog(A, 3))).toContain("log 00000003 is missing");
+    });
+
+    it("goes to the end of the log before it, and says so", () => {
+      const cut = replica("a 0 10", "a 0_0 11", "a 1_0 20", "a 2 30");
+      expect(plan(cut)).toBe("a 0: 0_0 1_0");
+      expect(planV03(cut, { kind: "latest" }).notes).toEqual([
+        `Nothing of the log of "generations/${A}/snapshots/00000002.snapshot.lz4" was uploaded: restored is the end of "generations/${A}/wal/00000001_00000000.wal.lz4"`,
+      ]);
+    });
+
+    it("refuses it where the log before it is not there up to its end", () => {
+      expect(refusal(replica("a 0 10", "a 0_0 11", "a 2 30"))).toContain("is whole only with the log after it");
+    });
+
+    it("leaves it to the log that was uploaded later whether it is whole by itself", () => {
+      const { segments, behind, earlier } = planV03(files, { kind: "timestamp", ms: 10 });
+      expect(segments).toEqual([]);
+      expect(behind.map(({ offset }) => offset)).toEqual([0, 0x100]);
+      expect(earlier).toBeUndefined();
+    });
   });
 
   it("tells the last good position, and how to get there", () => {
