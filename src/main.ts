@@ -5,12 +5,14 @@
 //   migrator    the keeper's child, "@migrate": applies pending migrations, then ends
 //   node        called by the name "node", in an image that has no other: runs the app's script
 
+// biome-ignore assist/source/organizeImports: the first lines come first
+import { isNode, signals } from "./first.ts";
 import { spawn } from "node:child_process";
 import { constants, tmpdir } from "node:os";
-import { basename, resolve } from "node:path";
+import { resolve } from "node:path";
 import { isSea } from "node:sea";
 import { isatty } from "node:tty";
-import { FlysqliteError, Refusal, toFlysqliteError } from "./base/errors.ts";
+import { describe, FlysqliteError, Refusal, toFlysqliteError } from "./base/errors.ts";
 import { type Log, warn } from "./base/events.ts";
 import type { FromKeeper, ToKeeper } from "./base/messages.ts";
 import { createRedactor } from "./base/redact.ts";
@@ -26,7 +28,7 @@ import { type Flag, type LogFormat, variableOf } from "./config/settings.ts";
 import { DEFAULT_VOLUME } from "./config/volume.ts";
 import { isInPath, type ProvidedNode, provideNode, startAtOnce } from "./runtime/provide-node.ts";
 import type { StepContext } from "./steps/context.ts";
-import { type HeldSignals, holdSignals } from "./supervisor/held-signals.ts";
+import type { HeldSignals } from "./supervisor/held-signals.ts";
 import type { Identity } from "./supervisor/privileges.ts";
 import { STOP_SIGNALS } from "./supervisor/signals.ts";
 import { supervise } from "./supervisor/supervisor.ts";
@@ -68,12 +70,12 @@ async function main([role, ...rest]: readonly string[]): Promise<number> {
   if (role === MIGRATOR_ROLE) return runMigrator();
   if (role === KEEPER_ROLE || role === KEEPER_AGAIN_ROLE) return runKeeper(rest, { again: role === KEEPER_AGAIN_ROLE });
 
-  const signals = holdSignals(process);
   const words = process.argv.slice(2);
   const commandLine = await readCommandLine(words);
-  if (commandLine.kind === "run" && !commandLine.dry) return runSupervisor(commandLine, words, signals);
+  if (commandLine.kind === "run" && !commandLine.dry && signals !== undefined)
+    return runSupervisor(commandLine, words, signals);
   // All others end as any program does.
-  const stop = signals.release().find((name) => STOP_SIGNALS.has(name));
+  const stop = signals?.release().find((name) => STOP_SIGNALS.has(name));
   if (stop !== undefined) return 128 + constants.signals[stop];
   switch (commandLine.kind) {
     case "help":
@@ -111,6 +113,7 @@ async function readCommandLine(words: readonly string[]): Promise<CommandLine> {
 async function runSupervisor(run: Run, words: readonly string[], signals: HeldSignals): Promise<number> {
   const log = createLog(logFormat(run), writeLine, systemClock);
   const volume = resolve(told(run, "volume") ?? DEFAULT_VOLUME);
+  await swapAsTold(run, log);
   const environment = { ...process.env, ...(await becomeTold(run, { volume, log })) };
   using node = provideNodeIfMissing();
   if (node !== undefined) environment["PATH"] = [environment["PATH"] ?? "", node.directory].join(":");
@@ -145,6 +148,23 @@ async function runSupervisor(run: Run, words: readonly string[], signals: HeldSi
   });
 }
 
+/** Root's to do, so before root is given up. */
+async function swapAsTold(run: Run, log: Log): Promise<void> {
+  const size = told(run, "swap");
+  if (size === undefined) return;
+  const { parseSize } = await import("./config/size.ts");
+  const { loadSystemCalls } = await import("./base/system-calls.ts");
+  const { addSwap } = await import("./supervisor/swap.ts");
+  let sizeBytes: number;
+  try {
+    sizeBytes = parseSize(size);
+  } catch (error) {
+    throw new FlysqliteError("E_CONFIG", `Cannot make swap: ${describe(error)}`);
+  }
+  const loaded = loadSystemCalls({ assets: seaAssets, directories: temporaryDirectories() });
+  addSwap({ sizeBytes, loaded, uuid: systemRandom.uuid(), log });
+}
+
 /** Gives up root where that is told, and gives the variables that change with it. */
 async function becomeTold(
   run: Run,
@@ -164,8 +184,12 @@ async function becomeTold(
 
 function provideNodeIfMissing(): ProvidedNode | undefined {
   if (!isSea() || isInPath(NODE_NAME, process.env["PATH"] ?? "")) return undefined;
-  const temporary = process.env["TMPDIR"];
-  return provideNode(process.execPath, [...(temporary === undefined ? [] : [temporary]), "/tmp", "/run", "/dev/shm"]);
+  return provideNode(process.execPath, [...temporaryDirectories(), "/dev/shm"]);
+}
+
+function temporaryDirectories(): readonly string[] {
+  const told = process.env["TMPDIR"];
+  return [...(told?.startsWith("/") ? [told] : []), "/tmp", "/run"];
 }
 
 /** A setting that is needed before all of them are read. */
@@ -336,7 +360,7 @@ function end(exitStatus: number): void {
   process.exit(exitStatus);
 }
 
-if (isSea() && basename(process.argv[1] ?? "") === NODE_NAME) {
+if (isNode) {
   void import("./runtime/run-as-node.ts").then(({ runAsNode }) => runAsNode(process.argv.slice(2), process));
 } else {
   runMain();

@@ -1,6 +1,6 @@
 // System calls that Node has no function for, through koffi. Its addon takes time and memory: load it when a call is
 // needed, and not on the way to the app.
-// Source: https://koffi.dev; wait(2), prctl(2), pthread_sigmask(3)
+// Source: https://koffi.dev; wait(2), prctl(2), pthread_sigmask(3), posix_fallocate(3), swapon(2)
 
 import { createRequire } from "node:module";
 import { loadAddon } from "./addon.ts";
@@ -16,6 +16,10 @@ export type SystemCalls = {
   readonly becomeSubreaper: () => void;
   /** Lets a signal through to this thread, and thereby what has come of it while it was blocked. */
   readonly unblockSignal: (number: number) => void;
+  /** Gives a file its blocks on the disk. Gives 0, or the number of an error. */
+  readonly allocate: (fd: number, sizeBytes: number) => number;
+  /** Lets the kernel swap to the file. Gives 0, or the number of an error. */
+  readonly swapOn: (path: string) => number;
 };
 
 export type LoadedSystemCalls = {
@@ -50,7 +54,11 @@ function loadInstalled(): LoadedSystemCalls {
 }
 
 /** What we use of koffi. A function is declared as C declares it. */
-type Koffi = { load(library: null): { func(declaration: string): (...values: readonly unknown[]) => unknown } };
+type Koffi = {
+  load(library: null): { func(declaration: string): (...values: readonly unknown[]) => unknown };
+  /** errno of the last call. */
+  errno(): number;
+};
 
 function parseKoffi(library: unknown): Koffi {
   if (typeof library !== "object" || library === null || !("load" in library)) throw new Error("it is no koffi");
@@ -77,6 +85,8 @@ function bind(koffi: Koffi): SystemCalls {
   const waitpid = libc.func("int waitpid(int, _Out_ int *, int)");
   const prctl = libc.func("int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)");
   const sigmask = libc.func("int pthread_sigmask(int, _In_ uint8_t *, _Out_ uint8_t *)");
+  const fallocate = libc.func("int posix_fallocate(int, int64_t, int64_t)");
+  const swapon = libc.func("int swapon(const char *, int)");
   const info = new Uint8Array(SIGINFO_SIZE);
   const view = new DataView(info.buffer);
   return {
@@ -93,5 +103,7 @@ function bind(koffi: Koffi): SystemCalls {
       set[(number - 1) >> 3] = 1 << ((number - 1) & 7);
       sigmask(SIG_UNBLOCK, set, new Uint8Array(SIGSET_SIZE));
     },
+    allocate: (fd, sizeBytes) => Number(fallocate(fd, 0, sizeBytes)),
+    swapOn: (path) => (swapon(path, 0) === 0 ? 0 : koffi.errno()),
   };
 }

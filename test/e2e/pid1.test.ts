@@ -144,3 +144,22 @@ describe("a keeper that does nothing any more", () => {
     expect(running.output()).toMatch(/the last sync did not end in time.*E_FINAL_SYNC/);
   });
 });
+
+describe("--swap", () => {
+  it("that the host does not allow is told with the reason, and the app runs all the same", async () => {
+    using box = boxOf(); // whose root is in memory: nothing to swap to
+    const running = await box.start({ ...probe("exit=3"), environment: { ...environment, FLYSQLITE_SWAP: "8MB" } });
+    expect(await running.ended, running.output()).toBe(3);
+    expect(running.output()).toMatch(/launch +warning: no swap: swapon "\/swapfile": EINVAL/);
+  });
+
+  it("of no size is refused", async () => {
+    using box = boxOf();
+    const { exitStatus, output } = await box.run({
+      ...probe(),
+      environment: { ...environment, FLYSQLITE_SWAP: "much" },
+    });
+    expect(output).toMatch(/E_CONFIG: Cannot make swap: "much" is no size such as 512MB/);
+    expect(exitStatus).toBe(78);
+  });
+});

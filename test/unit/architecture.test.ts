@@ -29,6 +29,9 @@ const STEPS = ["observe", "link", "lock", "restore", "migrate", "seed", "replica
 /** Shows the project's config a changed environment while it loads it. */
 const CHANGES_ENVIRONMENT = ["prisma/prisma-config.ts"];
 
+/** Catches signals before main.ts is there to do so. */
+const COMES_FIRST = ["first.ts"];
+
 /** Is the app's process, where this executable is its Node. */
 const IS_THE_APP = ["runtime/run-as-node.ts"];
 
@@ -214,7 +217,7 @@ describe("the process", () => {
 
   it("is touched by main.ts alone", () => {
     const users = sources.filter(({ text }) => OUTSIDE.test(codeOf(text))).map(({ path }) => path);
-    expect(users).toEqual(["main.ts", ...CHANGES_ENVIRONMENT, ...IS_THE_APP].sort());
+    expect(users).toEqual(["main.ts", ...CHANGES_ENVIRONMENT, ...COMES_FIRST, ...IS_THE_APP].sort());
   });
 
   it("is not reached by another name", () => {

