@@ -21,6 +21,7 @@ import { seaAssets } from "./base/sea.ts";
 import { systemClock, systemRandom } from "./base/system.ts";
 import { version } from "./base/version.ts";
 import { asksForJson, type CommandLine, parseCommandLine } from "./cli/arguments.ts";
+import { colourLine, wantsColour } from "./cli/colour.ts";
 import { helpText } from "./cli/help.ts";
 import { createLineWriter, type LineWriter, writeAll } from "./cli/line-writer.ts";
 import { createLog, renderFailure, renderLine } from "./cli/render-event.ts";
@@ -55,13 +56,15 @@ const STDERR = 2;
 let format = logFormat(undefined);
 
 const redact = createRedactor(process.env);
+const hasColour = wantsColour(process.env, { isTerminal: isatty(STDERR) });
 let lines: LineWriter | undefined;
 
 function writeLine(line: string): void {
   const describeDropped = (count: number) =>
     renderLine(warn("log", `${count} lines were dropped, as nobody read them`), format);
   lines ??= createLineWriter({ fd: STDERR, describeDropped });
-  lines.write(redact(line));
+  const shown = redact(line);
+  lines.write(hasColour && format !== "json" ? colourLine(shown) : shown);
 }
 
 const print = (text: string) => void writeAll(STDOUT, text);

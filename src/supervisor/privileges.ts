@@ -128,8 +128,14 @@ function giveFile(path: string, user: User): void {
   }
 }
 
+/** Where that is not allowed (no CAP_CHOWN), the keeper tells what can't be written to. */
 function giveIfRoots(file: number, { uid, gid }: User): void {
-  if (fstatSync(file).uid === ROOT) fchownSync(file, uid, gid);
+  if (fstatSync(file).uid !== ROOT) return;
+  try {
+    fchownSync(file, uid, gid);
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+  }
 }
 
 /** Follows no link at the path's end. Undefined where there is nothing of that kind. */

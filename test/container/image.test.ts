@@ -1,6 +1,6 @@
 // The image of Dockerfile.example in real containers, and one with no Node in it: as docker or podman run them.
 
-import { chownSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { chownSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,6 +9,10 @@ import { type Engine, findEngine, runContainer } from "../support/engine.ts";
 import { buildImages, DISTROLESS, EXAMPLE } from "../support/example-image.ts";
 
 const SEEDED = 2;
+
+/** User and group "node" in the image. */
+const NODE = 1000;
+
 const found = findEngine();
 if (found === undefined && process.env["CI"] === "true") throw new Error("CI has neither docker nor podman");
 
@@ -21,6 +25,7 @@ function place(engine: Engine) {
   };
   const volume = inside("volume");
   const replica = inside("replica");
+  chownSync(replica, NODE, NODE); // which the image's FLYSQLITE_USER names
   return {
     volume,
     replica,
@@ -97,7 +102,9 @@ describe.skipIf(found === undefined)("in a container", () => {
 
     it("has a read-only root, no capabilities, and no way to any", async () => {
       using here = place(engine);
-      const options = ["--read-only", "--tmpfs", "/tmp", "--cap-drop=all", "--security-opt=no-new-privileges"];
+      chownSync(here.volume, NODE, NODE);
+      const hardened = ["--cap-drop=all", "--security-opt=no-new-privileges", `--user=${NODE}:${NODE}`];
+      const options = ["--read-only", "--tmpfs", "/tmp", ...hardened];
       using running = await here.start({ image, options });
       await running.listening();
       expect(await running.request("GET", "/count")).toEqual({ count: SEEDED });
@@ -107,11 +114,11 @@ describe.skipIf(found === undefined)("in a container", () => {
 
     it("runs as another user than root, by the engine or by --user", async () => {
       using here = place(engine);
-      for (const directory of [here.volume, here.replica]) chownSync(directory, 1000, 1000);
-      using first = await here.start({ image, options: ["--user", "1000:1000"] });
+      using first = await here.start({ image, options: ["--env", `FLYSQLITE_USER=${NODE}:${NODE}`] });
       await first.listening();
       expect(first.stop(), first.output()).toBe(0);
-      using second = await here.start({ image, options: ["--env", "FLYSQLITE_USER=1000:1000"] });
+      expect(statSync(here.volume).uid).toBe(NODE);
+      using second = await here.start({ image, options: [`--user=${NODE}:${NODE}`] });
       await second.listening();
       expect(await second.request("GET", "/count")).toEqual({ count: SEEDED });
       expect(second.stop(), second.output()).toBe(0);

@@ -101,10 +101,15 @@ describe("the standard streams", () => {
 });
 
 describe("a terminal", () => {
-  it("is the app's: Ctrl-C reaches it once, and its size changes do", async () => {
+  it("is the app's: Ctrl-C reaches it once, and its size changes do; and our warnings have colour", async () => {
     using box = boxOf();
-    const running = await box.start({ ...probe(), terminal: true });
+    const running = await box.start({
+      ...probe(),
+      environment: { ...environment, FLYSQLITE_USER: undefined, TERM: "xterm" },
+      terminal: true,
+    });
     await running.line(/probe up/);
+    expect(running.output()).toContain("launch     \u001b[33mwarning\u001b[39m: the app runs as root");
     const terminal = readlinkSync(`/proc/${running.pid()}/fd/0`);
     execFileSync("stty", ["--file", terminal, "columns", "99"]);
     await running.line(/probe got SIGWINCH/);

@@ -129,10 +129,16 @@ function installNode(root: string, node: string): void {
   cpSync(npm, join(root, "usr/local/lib/node_modules/npm"), { recursive: true, dereference: true });
   execFileSync("ln", ["--symbolic", "--force", "../lib/node_modules/npm/bin/npm-cli.js", join(bin, "npm")]);
   execFileSync("ln", ["--symbolic", "--force", "../lib/node_modules/npm/bin/npx-cli.js", join(bin, "npx")]);
-  const passwd = join(root, "etc/passwd");
-  if (!/^node:/m.test(readFileSync(passwd, "utf8"))) {
-    writeFileSync(passwd, `${readFileSync(passwd, "utf8")}node:x:1000:1000::/home/node:/bin/sh\n`);
-    writeFileSync(join(root, "etc/group"), `${readFileSync(join(root, "etc/group"), "utf8")}node:x:1000:\n`);
+  for (const [name, line] of [
+    ["passwd", "node:x:1000:1000::/home/node:/bin/sh"],
+    ["group", "node:x:1000:"],
+  ] as const) {
+    // Whoever has these names and numbers on this machine is nobody in the image.
+    const file = join(root, "etc", name);
+    const others = readFileSync(file, "utf8")
+      .split("\n")
+      .filter((one) => !/^node:|^[^:]*:[^:]*:1000:/.test(one));
+    writeFileSync(file, [...others.filter(Boolean), line, ""].join("\n"));
   }
   const sh = join(root, "bin/sh");
   if (!lstatSync(sh, { throwIfNoEntry: false })) throw new Error("the base has no shell");
