@@ -1,13 +1,13 @@
 // Commands of the app's own that a start runs at fixed points, each time.
 
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { describe, FlysqliteError } from "../base/errors.ts";
 import { info } from "../base/events.ts";
 import { formatDuration } from "../base/format.ts";
 import type { Hook } from "../config/settings.ts";
 import { appEnvironment } from "../plan/app-environment.ts";
 import type { Plan } from "../plan/plan.ts";
-import { waitForEnd } from "./child.ts";
+import { signalGroup, waitForEnd } from "./child.ts";
 import type { StepContext } from "./context.ts";
 import { findScript } from "./script.ts";
 
@@ -22,15 +22,17 @@ export async function runHook(hook: Hook, plan: Plan, context: StepContext): Pro
   const startedMs = clock.monotonic();
   const timeout = AbortSignal.timeout(hookTimeoutMs.value);
   let exitStatus: number;
+  let child: ChildProcess | undefined;
   try {
     const place = { appDirectory, path: environment["PATH"] ?? "", what: `run ${hook}` };
     const script = findScript(command, place);
     const env = appEnvironment(environment, { placement: plan.placement, shareAws: settings.shareAws.value });
-    const child = asApp(() =>
+    child = asApp(() =>
       spawn(script.file, script.arguments, { cwd: appDirectory, env, stdio: ["ignore", 2, 2], detached: true }),
     );
     ({ exitStatus } = await waitForEnd(child, { signal: AbortSignal.any([signal, timeout]) }));
   } catch (error) {
+    if (child !== undefined) signalGroup(child, "SIGKILL"); // what it left behind; after a success that may stay
     signal.throwIfAborted();
     if (timeout.aborted) throw failed(`took longer than ${formatDuration(hookTimeoutMs.value)}`, error);
     throw failed(`can't be run: ${describe(error)}`, error);
