@@ -25,9 +25,11 @@ import { colourLine, wantsColour } from "./cli/colour.ts";
 import { helpText } from "./cli/help.ts";
 import { createLineWriter, type LineWriter, writeAll } from "./cli/line-writer.ts";
 import { createLog, renderFailure, renderLine } from "./cli/render-event.ts";
+import type { LockAndPlan } from "./commands/database.ts";
 import { type Flag, type LogFormat, variableOf } from "./config/settings.ts";
 import { DEFAULT_VOLUME } from "./config/volume.ts";
 import { isInPath, type ProvidedNode, provideNode, startAtOnce } from "./runtime/provide-node.ts";
+import type { Driver } from "./sqlite/driver.ts";
 import type { StepContext } from "./steps/context.ts";
 import type { HeldSignals } from "./supervisor/held-signals.ts";
 import type { Identity } from "./supervisor/privileges.ts";
@@ -36,6 +38,7 @@ import { supervise } from "./supervisor/supervisor.ts";
 
 type Run = Extract<CommandLine, { kind: "run" }>;
 type ReplicaCommand = Extract<CommandLine, { kind: "restore" | "snapshots" | "verify" }>;
+type DatabaseCommand = Extract<CommandLine, { kind: "migrate" | "resolve" | "seed" }>;
 
 /** How this program is started in another role. Run by Node, the script's path comes first. */
 const program: readonly [string, ...string[]] = isSea()
@@ -95,6 +98,10 @@ async function main([role, ...rest]: readonly string[]): Promise<number> {
     case "snapshots":
     case "verify":
       return runReplicaCommand(commandLine);
+    case "migrate":
+    case "resolve":
+    case "seed":
+      return runDatabaseCommand(commandLine);
     case "run":
       return dryRun(commandLine);
   }
@@ -247,10 +254,7 @@ async function dryRun(run: Run): Promise<number> {
   const { openBundle } = await import("./steps/app-bundle.ts");
   const { renderPlan, renderPlanJson, renderRefusalJson } = await import("./cli/render-plan.ts");
   try {
-    const { createNodeSqliteDriver } = await import("./sqlite/node-sqlite.ts");
-    // Node's own SQLite reads a database without leaving side files beside it.
-    const sqlite = async () => createNodeSqliteDriver();
-    const context = { ...(await createContext(run, new AbortController().signal)), sqlite };
+    const context = { ...(await createContext(run, new AbortController().signal)), sqlite: builtInSqlite };
     const planned = await plan(await openBundle(context), context);
     print(run.json ? renderPlanJson(planned) : renderPlan(planned));
     return 0;
@@ -292,6 +296,54 @@ async function runReplicaCommand(words: ReplicaCommand): Promise<number> {
   } finally {
     progress.end();
   }
+}
+
+/** Commands that change the database, or look at what is pending for it. */
+async function runDatabaseCommand(words: DatabaseCommand): Promise<number> {
+  const stop = new AbortController();
+  let stopStatus = 0;
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    process.on(name, (_signal: NodeJS.Signals, number: number) => {
+      stopStatus = 128 + number;
+      stop.abort(new Error(`stopped by ${name}`));
+    });
+  }
+  const { json } = words;
+  const print = (text: string) => void process.stdout.write(text);
+  try {
+    const run = { flags: words.flags, command: [] };
+    const { lockAndPlan: lock } = await import("./keeper/keeper.ts");
+    const telling = {
+      json,
+      print,
+      lockAndPlan: (...[bundle, context]: Parameters<LockAndPlan>) => lock(bundle, { ...context, again: false }),
+    };
+    if (words.kind === "seed") {
+      const { seedCommand } = await import("./commands/seed.ts");
+      await seedCommand(await createContext(run, stop.signal), telling);
+    } else if (words.kind === "resolve") {
+      const { resolveCommand } = await import("./commands/resolve.ts");
+      await resolveCommand(words, await createContext(run, stop.signal), telling);
+    } else if (words.dry) {
+      const { migrateStatus } = await import("./commands/migrate.ts");
+      await migrateStatus({ ...(await createContext(run, stop.signal)), sqlite: builtInSqlite }, telling);
+    } else {
+      const { migrateCommand } = await import("./commands/migrate.ts");
+      await migrateCommand(words, await createContext(run, stop.signal), telling);
+    }
+    return 0;
+  } catch (error) {
+    if (stop.signal.aborted) return stopStatus;
+    const { renderRefusalJson } = await import("./cli/render-plan.ts");
+    if (json) print(renderRefusalJson(asRefusal(error).failures));
+    throw error;
+  }
+}
+
+/** Node's own SQLite reads a database without leaving side files beside it. */
+async function builtInSqlite(): Promise<Driver> {
+  const { createNodeSqliteDriver } = await import("./sqlite/node-sqlite.ts");
+  return createNodeSqliteDriver();
 }
 
 async function runMigrator(): Promise<number> {

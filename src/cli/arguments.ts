@@ -20,9 +20,10 @@ export type CommandLine =
       readonly flags: Flags;
       /** Where to; undefined for the app's own database on the volume. */
       readonly output: string | undefined;
-      /** At most one of these three says which state; without them it is the newest. */
+      /** At most one of these four says which state; without them it is the newest. */
       readonly timestamp: string | undefined;
       readonly txid: string | undefined;
+      readonly beforeMigration: string | undefined;
       readonly generation: string | undefined;
       /** Hex digits; goes with a generation. */
       readonly index: string | undefined;
@@ -35,6 +36,22 @@ export type CommandLine =
     }
   | { readonly kind: "snapshots"; readonly flags: Flags; readonly json: boolean; readonly all: boolean }
   | { readonly kind: "verify"; readonly flags: Flags; readonly deep: boolean }
+  | {
+      readonly kind: "migrate";
+      readonly flags: Flags;
+      readonly dry: boolean;
+      readonly json: boolean;
+      /** Litestream's own tables are dropped first, which Prisma refuses to migrate beside. */
+      readonly dropLitestreamTables: boolean;
+    }
+  | {
+      readonly kind: "resolve";
+      readonly flags: Flags;
+      readonly json: boolean;
+      readonly migration: string;
+      readonly as: "applied" | "rolled back";
+    }
+  | { readonly kind: "seed"; readonly flags: Flags; readonly json: boolean }
   /** A word that is not for this program: the package's own entry handles it. */
   | { readonly kind: "build" };
 
@@ -42,6 +59,14 @@ type Flags = { readonly [flag in Flag]?: string };
 
 /** Settings that mean something to the commands that look at a replica. */
 const REPLICA_FLAGS = ["volume", "database", "replica", "config", "log"] as const satisfies readonly Flag[];
+
+/** And to those that change a database by hand. */
+const DATABASE_FLAGS = [
+  ...REPLICA_FLAGS,
+  "on-migration-failure",
+  "seed",
+  "seed-timeout",
+] as const satisfies readonly Flag[];
 
 /**
  * Reads `[run] [flags] [--] [command args…]`. The first word that is neither a flag of ours nor its value begins
@@ -53,6 +78,9 @@ export function parseCommandLine(words: readonly string[]): CommandLine {
   if (words[0] === "restore") return parseRestore(words.slice(1));
   if (words[0] === "snapshots") return parseSnapshots(words.slice(1));
   if (words[0] === "verify") return parseVerify(words.slice(1));
+  if (words[0] === "migrate")
+    return words[1] === "resolve" ? parseResolve(words.slice(2)) : parseMigrate(words.slice(1));
+  if (words[0] === "seed") return parseSeed(words.slice(1));
   const { ours, command } = splitAtCommand(words);
   const values = parse(ours, { strings: FLAGS, booleans: ["dry", "json", "help", "version", ...SWITCHES] });
   if (values["help"] === true) return { kind: "help" };
@@ -70,11 +98,21 @@ export function parseCommandLine(words: readonly string[]): CommandLine {
 
 /** True for words that ask for JSON, whether or not the rest of them can be read. */
 export function asksForJson(words: readonly string[]): boolean {
-  return splitAtCommand(words).ours.includes("--json");
+  const isCommand = words[0] === "migrate" || words[0] === "seed" || words[0] === "snapshots";
+  return (isCommand ? words : splitAtCommand(words).ours).includes("--json");
 }
 
 function parseRestore(words: readonly string[]): CommandLine {
-  const strings = [...REPLICA_FLAGS, "output", "timestamp", "txid", "generation", "index", "integrity"] as const;
+  const strings = [
+    ...REPLICA_FLAGS,
+    "output",
+    "timestamp",
+    "txid",
+    "before-migration",
+    "generation",
+    "index",
+    "integrity",
+  ] as const;
   const values = parse(words, { strings, booleans: ["if-replica-exists", "force", "dry", "help"] });
   if (values["help"] === true) return { kind: "help" };
   const text = (name: (typeof strings)[number]) => {
@@ -87,6 +125,7 @@ function parseRestore(words: readonly string[]): CommandLine {
     output: text("output"),
     timestamp: text("timestamp"),
     txid: text("txid"),
+    beforeMigration: text("before-migration"),
     generation: text("generation"),
     index: text("index"),
     integrity: text("integrity"),
@@ -106,6 +145,36 @@ function parseVerify(words: readonly string[]): CommandLine {
   const values = parse(words, { strings: REPLICA_FLAGS, booleans: ["deep", "help"] });
   if (values["help"] === true) return { kind: "help" };
   return { kind: "verify", flags: readFlags(values), deep: values["deep"] === true };
+}
+
+function parseMigrate(words: readonly string[]): CommandLine {
+  const values = parse(words, { strings: DATABASE_FLAGS, booleans: ["dry", "json", "drop-litestream-tables", "help"] });
+  if (values["help"] === true) return { kind: "help" };
+  return {
+    kind: "migrate",
+    flags: readFlags(values),
+    dry: values["dry"] === true,
+    json: values["json"] === true,
+    dropLitestreamTables: values["drop-litestream-tables"] === true,
+  };
+}
+
+function parseResolve(words: readonly string[]): CommandLine {
+  const values = parse(words, { strings: [...DATABASE_FLAGS, "applied", "rolled-back"], booleans: ["json", "help"] });
+  if (values["help"] === true) return { kind: "help" };
+  const [applied, rolledBack] = [values["applied"], values["rolled-back"]];
+  const migration = applied ?? rolledBack;
+  if (typeof migration !== "string" || (applied !== undefined && rolledBack !== undefined)) {
+    throw new FlysqliteError("E_USAGE", "`migrate resolve` takes one of --applied NAME and --rolled-back NAME");
+  }
+  const as = applied === undefined ? ("rolled back" as const) : ("applied" as const);
+  return { kind: "resolve", flags: readFlags(values), json: values["json"] === true, migration, as };
+}
+
+function parseSeed(words: readonly string[]): CommandLine {
+  const values = parse(words, { strings: DATABASE_FLAGS, booleans: ["json", "help"] });
+  if (values["help"] === true) return { kind: "help" };
+  return { kind: "seed", flags: readFlags(values), json: values["json"] === true };
 }
 
 function readFlags(values: Values): Flags {

@@ -13,6 +13,10 @@ Usage
   flysqlite snapshots [--all] [--json]             list the points that the replica can restore to
   flysqlite verify [--deep]                        read the whole replica, and say whether it is sound; with
                                                    --deep restore it too, and compare with the live database
+  flysqlite migrate [--dry] [--json]               apply what is pending, as a start does; --dry: tell what that is
+  flysqlite migrate resolve --applied NAME | --rolled-back NAME
+                                                   say what became of a migration
+  flysqlite seed                                   run the app's seed
   npx flysqlite build [--help]                     make an executable with the app's migrations in it
 
   The first word that is no flag begins the app's command. Without a command the start script of
@@ -45,11 +49,16 @@ Flags of restore
   -o, --output FILE      where to (default: the app's database on the volume)
   --timestamp TIME       the last state before a time, such as 2026-11-24T09:30:00Z
   --txid ID              the state after this transaction, as \`snapshots\` lists it
+  --before-migration NAME   the last state before this migration was applied
   --generation ID [--index N]   of Litestream 0.3: the end of a generation, or of one of its logs
   --integrity CHECK      SQLite's check of the result: quick (default), full, none
   --force                move a file that is there aside, once the new one is verified
   --if-replica-exists    an empty replica is no failure
   --dry                  print the objects that would be read
+
+Flags of migrate
+  --dry                  tell what is applied and pending; with a status where it would be refused
+  --drop-litestream-tables   drop Litestream's own tables first, beside which Prisma refuses to begin (P3005)
 
 Exit status
 ${exitStatusTable()}

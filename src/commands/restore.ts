@@ -11,6 +11,7 @@ import { hasHistory, inspectReplica, type ReplicaContent } from "../replica/insp
 import type { LtxFileInfo } from "../replica/ltx/names.ts";
 import { planRestore } from "../replica/ltx/plan.ts";
 import { parseTxid } from "../replica/ltx/txid.ts";
+import { findPoint } from "../replica/migration-points.ts";
 import { type Integrity, type RestorePlan, type RestoreProgress, restoreTo } from "../replica/restore-to.ts";
 import { parseGeneration, parseWalIndex } from "../replica/v03/names.ts";
 import { planV03, type V03Target } from "../replica/v03/plan.ts";
@@ -18,6 +19,7 @@ import type { StepContext } from "../steps/context.ts";
 import { lockDatabase } from "../steps/lock.ts";
 import { noteRestored } from "../steps/note-restored.ts";
 import { stateDirectory } from "../steps/places.ts";
+import { removeUnfinished } from "../steps/unfinished.ts";
 import type { ObjectStore } from "../storage/store.ts";
 import { findDatabase, findReplica, requireHistory } from "./locate.ts";
 
@@ -37,7 +39,7 @@ export async function restoreCommand(
 ): Promise<void> {
   const { clock, signal } = context;
   const integrity = parseIntegrity(words.integrity ?? "quick");
-  const target = parseTarget(words);
+  const asked = parseTarget(words);
   const output = words.output === undefined ? undefined : resolve(context.settings.appDirectory, words.output);
   const found = await findReplica(context, { output });
   if (words.ifReplicaExists && !hasHistory(found.content)) {
@@ -47,6 +49,7 @@ export async function restoreCommand(
   requireHistory(found);
   const { store } = found;
   let { content } = found;
+  const target = await resolveTarget(asked, store, signal);
   let plan = await planFor(target, { store, content, signal });
   if (words.dry) return telling.print(describePlan(plan));
 
@@ -80,11 +83,28 @@ export async function restoreCommand(
     replan: async () => planFor(target, { store, content: await inspectReplica(store, { signal }), signal }),
   });
   for (const aside of restored.movedAside) telling.log(info("restore", `what was there is kept as ${aside}`));
+  if (existsSync(stateDirectory(path))) await removeUnfinished(path); // what was to be put back is no longer there
   for (const note of restored.notes) telling.log(warn("restore", note));
   const took = formatDuration(clock.monotonic() - startedMs);
   const size = formatBytes(restored.sizeBytes);
   telling.log(info("restore", `${path}: ${size} from ${restored.fileCount} objects in ${took}, verified`));
 }
+
+/** The point before a migration, as its transaction. */
+async function resolveTarget(asked: AskedTarget, store: ObjectStore, signal: AbortSignal): Promise<Target> {
+  if (asked.kind !== "before migration") return asked;
+  const point = await findPoint(store, asked.name, { signal });
+  if (point !== undefined) return { kind: "txid", txid: point.txid };
+  throw new FlysqliteError(
+    "E_REPLICA_GAP",
+    `Cannot restore from "${store.address}": it notes no point before the migration "${asked.name}"`,
+    {
+      hint: "Only migrations of a database with data have one, while it was replicated; see `flysqlite snapshots --all`",
+    },
+  );
+}
+
+type AskedTarget = Target | { readonly kind: "before migration"; readonly name: string };
 
 type Target =
   | { readonly kind: "latest" }
@@ -92,10 +112,11 @@ type Target =
   | { readonly kind: "timestamp"; readonly ms: number }
   | { readonly kind: "v03"; readonly target: V03Target };
 
-function parseTarget({ timestamp, txid, generation, index }: RestoreWords): Target {
-  if ([timestamp, txid, generation].filter((word) => word !== undefined).length > 1) {
-    throw usage("--timestamp, --txid and --generation exclude each other");
+function parseTarget({ timestamp, txid, beforeMigration, generation, index }: RestoreWords): AskedTarget {
+  if ([timestamp, txid, beforeMigration, generation].filter((word) => word !== undefined).length > 1) {
+    throw usage("--timestamp, --txid, --before-migration and --generation exclude each other");
   }
+  if (beforeMigration !== undefined) return { kind: "before migration", name: beforeMigration };
   if (index !== undefined && generation === undefined) throw usage("--index goes with --generation");
   if (txid !== undefined) {
     if (!/^[0-9a-f]{1,16}$/i.test(txid)) throw usage(`--txid "${txid}" is not up to 16 hex digits`);

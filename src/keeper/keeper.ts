@@ -1,5 +1,6 @@
 // The data process: prepares the database, says ready, then replicates until it is told to finish.
 
+import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { describe, FlysqliteError, Refusal } from "../base/errors.ts";
@@ -7,7 +8,7 @@ import { debug, info, warn } from "../base/events.ts";
 import type { FromKeeper, Launch, ToKeeper } from "../base/messages.ts";
 import { appEnvironment } from "../plan/app-environment.ts";
 import { makePlan, type Plan } from "../plan/plan.ts";
-import type { Lease } from "../replica/lease/hold.ts";
+import { type Lease, RELEASE_LIMIT_MS } from "../replica/lease/hold.ts";
 import { settleState } from "../replica/state.ts";
 import { type AppBundle, openBundle } from "../steps/app-bundle.ts";
 import type { StepContext } from "../steps/context.ts";
@@ -18,10 +19,9 @@ import { lockDatabase } from "../steps/lock.ts";
 import { lookForMigrations } from "../steps/migrate.ts";
 import { locateDatabase, observe } from "../steps/observe.ts";
 import { stateDirectory } from "../steps/places.ts";
-import { recover } from "../steps/recover.ts";
 import { type Replication, replicate } from "../steps/replicate.ts";
 import { restore } from "../steps/restore.ts";
-import { seed } from "../steps/seed.ts";
+import { isUnfinished } from "../steps/unfinished.ts";
 
 /** The line to the supervisor. */
 export type Channel = {
@@ -99,9 +99,6 @@ export async function keep(
   await lease?.release(limitedBy(RELEASE_LIMIT_MS));
 }
 
-/** Time that a lease's release may take, in milliseconds: an end has a few seconds for everything. */
-const RELEASE_LIMIT_MS = 1000;
-
 /** Not the keeper's own signal: a start that was told to stop gives back what it took. */
 function limitedBy(ms: number): { readonly signal: AbortSignal } {
   return { signal: AbortSignal.timeout(ms) };
@@ -119,7 +116,7 @@ function underRunningApp(context: StepContext): StepContext {
  * volume that flysqlite has not used yet there is nothing to lock before a first plan says that a start may
  * happen; a refused start leaves no trace.
  */
-async function lockAndPlan(
+export async function lockAndPlan(
   bundle: AppBundle,
   { again, ...context }: StepContext & { readonly again: boolean },
 ): Promise<Disposable & Leased> {
@@ -131,7 +128,7 @@ async function lockAndPlan(
   try {
     if (again) await requireLeaseStillOurs(path, context);
     // Nothing is unfinished where an app runs, and nothing may be cut under it.
-    else if (isUsed) await recover(path, context);
+    else if (isUsed && isUnfinished(path)) await (await import("../steps/recover.ts")).recover(path, context);
     return { ...(await planUnderLease(planAnew, context)), [Symbol.dispose]: () => lock.close() };
   } catch (error) {
     lock.close();
@@ -167,7 +164,7 @@ async function perform(
   const deploying = names && (await import("../steps/deploy.ts")); // most starts have no use for it
   const deployment = names && (await deploying?.prepareDeployment({ path, names, isNew }, bundle, context));
   // What is in a replica has been seeded: nothing is replicated of a database that has yet to be.
-  const isUnseeded = isNew || planned.seed !== undefined;
+  const isUnseeded = isNew || planned.facts.unfinished !== undefined;
   let replication = isUnseeded ? undefined : await replicate(planned, { ...context, restored });
   await runHook("before-migrate", planned, context);
   if (deploying !== undefined && deployment !== undefined) {
@@ -178,11 +175,12 @@ async function perform(
   }
   at("migrated");
   await runHook("after-migrate", planned, context);
-  await seed(planned, context);
+  if (isUnseeded) await (await import("../steps/seed.ts")).seed(planned, context);
   at("seeded");
   signal.throwIfAborted();
   if (isUnseeded) replication = await replicate(planned, { ...context, restored: undefined });
   await runHook("before-launch", planned, context);
+  assert(!isUnfinished(path), "an app is not started on a database that the next start would put back");
   return replication;
 }
 

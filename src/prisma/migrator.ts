@@ -27,8 +27,15 @@ export type MigratorTask =
       /** True where the keeper holds the database meanwhile. */
       readonly held: boolean;
     }
-  /** `held`: the restore point was held up to now. */
-  | { readonly kind: "put back"; readonly path: string; readonly point: RestorePoint; readonly held: boolean }
+  | {
+      readonly kind: "put back";
+      readonly path: string;
+      readonly point: RestorePoint;
+      /** True where the restore point was held up to now. */
+      readonly held: boolean;
+      /** Where what a copy takes the place of is kept. */
+      readonly aside?: string | undefined;
+    }
   /** Sets the rollback journal again. */
   | { readonly kind: "leave WAL"; readonly path: string };
 
@@ -92,7 +99,7 @@ async function perform(
       if (!isAlone(path, driver)) return { kind: "busy" };
       const reason = whyLost(path, task.point, task);
       if (reason !== undefined) return { kind: "lost", reason };
-      await putBack(path, task.point);
+      await putBack(path, task.point, task.aside);
       return { kind: "done" };
     }
     case "leave WAL": {

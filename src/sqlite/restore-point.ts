@@ -9,8 +9,8 @@
 // database file must still be what they were. sqlite/README.md tells what SQLite does.
 // Source: https://sqlite.org/fileformat2.html#the_write_ahead_log, https://sqlite.org/wal.html
 
-import { closeSync, fdatasyncSync, fstatSync, fsyncSync, openSync, readSync, statSync } from "node:fs";
-import { open, rename, rm } from "node:fs/promises";
+import { closeSync, existsSync, fdatasyncSync, fstatSync, fsyncSync, openSync, readSync, statSync } from "node:fs";
+import { link, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { syncDirectory } from "../base/durable-file.ts";
 import { FlysqliteError, systemCode } from "../base/errors.ts";
@@ -177,9 +177,11 @@ function whyLogLost(path: string, point: Extract<RestorePoint, { kind: "log" }>)
 /**
  * Puts a database back, which nobody may have open but by `openAlone`, after `whyLost` had nothing to say. A crash on
  * the way leaves something that putting back again brings to the same end.
+ *
+ * A copy can't tell whether somebody used the database since. With `aside` what it takes the place of is kept there.
  */
-export async function putBack(path: string, point: RestorePoint): Promise<void> {
-  if (point.kind === "copy") return putCopyBack(path, point.path);
+export async function putBack(path: string, point: RestorePoint, aside?: string): Promise<void> {
+  if (point.kind === "copy") return putCopyBack(path, point.path, aside);
   if (point.kind === "log") {
     await using log = await open(`${path}-wal`, "r+");
     await log.truncate(frameOffset(point.frames + 1, point.pageSize));
@@ -191,9 +193,14 @@ export async function putBack(path: string, point: RestorePoint): Promise<void> 
   await syncDirectory(dirname(path));
 }
 
-async function putCopyBack(path: string, copy: string): Promise<void> {
-  if (statSync(copy, { throwIfNoEntry: false }) === undefined) return;
-  for (const suffix of ["-wal", "-shm", "-journal"]) await rm(`${path}${suffix}`, { force: true });
+async function putCopyBack(path: string, copy: string, aside: string | undefined): Promise<void> {
+  if (!existsSync(copy)) return; // it took the database's place already
+  if (aside !== undefined && !existsSync(aside)) await link(path, aside);
+  for (const suffix of ["-wal", "-journal", "-shm"]) {
+    const side = `${path}${suffix}`;
+    if (aside !== undefined && suffix !== "-shm" && existsSync(side)) await rename(side, `${aside}${suffix}`);
+    else await rm(side, { force: true });
+  }
   await syncDirectory(dirname(path)); // a log beside the copy would be replayed into it
   await rename(copy, path);
   await syncDirectory(dirname(path));

@@ -1,12 +1,11 @@
 // Changes a database so that a failure, a kill or a power cut leaves it as it was before.
 
 import { dirname } from "node:path";
-import { FlysqliteError } from "../base/errors.ts";
 import { debug, info, type Step } from "../base/events.ts";
 import { formatBytes, formatDuration } from "../base/format.ts";
 import { holdRestorePoint, type RestorePoint } from "../sqlite/restore-point.ts";
 import type { StepContext } from "./context.ts";
-import { askMigrator, failureOf } from "./migrator-child.ts";
+import { askMigrator, requireAnswer } from "./migrator-child.ts";
 import { leaveWal, putBack, withOutcome } from "./put-back.ts";
 import { copyPlace, removeUnfinished, writeUnfinished } from "./unfinished.ts";
 
@@ -52,8 +51,15 @@ export async function changeSafely<Result>(change: SafeChange<Result>, context: 
   return result;
 }
 
+/** Writes down that a new database has yet to be seeded, and what it is put back to before that. */
+export async function writeUnseeded(path: string, command: string, context: StepContext): Promise<void> {
+  const { point } = await takeRestorePoint({ step: "seed", path, isNew: true, copyBecause: "it is new" }, context);
+  const [names, startedMs] = [[command], context.clock.now()];
+  await writeUnfinished(path, { phase: "seed", names, point, startedMs, wasWal: true, isNew: true });
+}
+
 async function takeRestorePoint(
-  { step, path, isNew, copyBecause }: SafeChange<unknown>,
+  { step, path, isNew, copyBecause }: Pick<SafeChange<unknown>, "step" | "path" | "isNew" | "copyBecause">,
   context: StepContext,
 ): Promise<Disposable & { readonly point: RestorePoint }> {
   const { clock, log, sqlite } = context;
@@ -67,12 +73,9 @@ async function takeRestorePoint(
   }
   const to = copyPlace(path);
   const answer = await askMigrator({ kind: "copy", path, to }, context);
-  if (answer.kind !== "copied") {
-    const failure = failureOf(answer, "Cannot make a restore point");
-    throw failure ?? new FlysqliteError("E_INTERNAL", `the migrating process answered "${answer.kind}"`);
-  }
-  const how = answer.shared ? "shared block by block, nothing copied" : "copied and compared";
-  const event = `restore point: ${formatBytes(answer.sizeBytes)} ${how} in ${took()}, as ${copyBecause}`;
+  const { sizeBytes, shared } = requireAnswer(answer, "copied", "Cannot make a restore point");
+  const how = shared ? "shared block by block, nothing copied" : "copied and compared";
+  const event = `restore point: ${formatBytes(sizeBytes)} ${how} in ${took()}, as ${copyBecause}`;
   log(isNew ? debug(step, event) : info(step, event));
   return { point: { kind: "copy", path: to }, [Symbol.dispose]: () => {} };
 }

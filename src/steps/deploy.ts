@@ -6,7 +6,7 @@ import { closeSync, existsSync, openSync, readSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { removeDurably, syncDirectory } from "../base/durable-file.ts";
-import { FlysqliteError, withNote } from "../base/errors.ts";
+import { withNote } from "../base/errors.ts";
 import { info } from "../base/events.ts";
 import { formatDuration } from "../base/format.ts";
 import type { Plan } from "../plan/plan.ts";
@@ -19,7 +19,7 @@ import type { AppBundle } from "./app-bundle.ts";
 import { changeSafely } from "./change-safely.ts";
 import type { StepContext } from "./context.ts";
 import { countInterruption, forgetInterruptions, refuseAfterInterruptions } from "./interruptions.ts";
-import { askMigrator, failureOf } from "./migrator-child.ts";
+import { askMigrator, requireAnswer } from "./migrator-child.ts";
 import { stateDirectory, unbornMark } from "./places.ts";
 import type { Replication } from "./replicate.ts";
 import { syncBeforeMigration } from "./sync-before-migration.ts";
@@ -111,8 +111,8 @@ export async function prepareDeployment(
   const leavesWal = wantsWal && settings.replica === undefined && !isInWalMode(path);
   if (leavesWal) await writeUnfinished(path, { phase: "leave WAL" });
   const answer = await askMigrator({ kind: "prepare", path, setWal: wantsWal }, context);
-  if (answer.kind !== "prepared") throw failureOf(answer, "Cannot migrate") ?? unexpected(answer.kind);
-  if (wantsWal && !answer.isWal) {
+  const { isWal } = requireAnswer(answer, "prepared", "Cannot migrate");
+  if (wantsWal && !isWal) {
     await removeUnfinished(path);
     return { ...deployment, wasWal: true, aloneBecause: "the database can't be in WAL mode here" };
   }
@@ -177,10 +177,9 @@ async function apply(
       begun = migration;
     },
   });
-  if (answer.kind === "applied") return answer.names;
   const what = begun === undefined ? "Cannot migrate" : `Cannot apply ${begun}`;
   if (answer.kind === "died" && !isNew && rollsBack) await countInterruption(path, names);
-  throw failureOf(answer, what) ?? unexpected(answer.kind);
+  return requireAnswer(answer, "applied", what).names;
 }
 
 /** What fails on a new database is no loss: the next start makes it anew. */
@@ -206,8 +205,4 @@ async function makeIfAbsent(path: string): Promise<void> {
   await using file = await open(path, "wx", 0o640);
   await file.sync();
   await syncDirectory(dirname(path));
-}
-
-function unexpected(kind: string): FlysqliteError {
-  return new FlysqliteError("E_INTERNAL", `the migrating process answered "${kind}"`);
 }

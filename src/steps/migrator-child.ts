@@ -44,6 +44,23 @@ export async function askMigrator(
   return { kind: "died", how: killer === undefined ? `ended with status ${exitStatus}` : `was ended by ${killer}` };
 }
 
+/** The answer where it is of that kind; throws the failure that it is otherwise. */
+export function requireAnswer<Kind extends Answer["kind"]>(
+  answer: Answer,
+  kind: Kind,
+  what: string,
+): Extract<Answer, { readonly kind: Kind }> {
+  if (isOfKind(answer, kind)) return answer;
+  throw failureOf(answer, what) ?? new FlysqliteError("E_INTERNAL", `the migrating process answered "${answer.kind}"`);
+}
+
+function isOfKind<Kind extends Answer["kind"]>(
+  answer: Answer,
+  kind: Kind,
+): answer is Extract<Answer, { readonly kind: Kind }> {
+  return answer.kind === kind;
+}
+
 /** The failure that an answer is, where it is one; `what` is what could not be done. */
 export function failureOf(answer: Answer, what: string): FlysqliteError | undefined {
   if (answer.kind === "died") return new FlysqliteError("E_MIGRATE", `${what}: the migrating process ${answer.how}`);

@@ -1,5 +1,6 @@
 // Puts a database back to what it was before a change that did not come to its end.
 
+import { existsSync } from "node:fs";
 import { describe, withNote } from "../base/errors.ts";
 import { info, warn } from "../base/events.ts";
 import { formatDuration } from "../base/format.ts";
@@ -28,12 +29,17 @@ export async function putBack(
   const startedMs = context.clock.monotonic();
   // Not to be broken off: it takes less time than a stop leaves.
   const asking = { ...context, signal: new AbortController().signal };
-  const answer = await askMigrator({ kind: "put back", path, point, held }, asking);
+  const time = new Date(context.clock.now()).toISOString().replace(/[-:]/g, "").replace(/\..*/, "Z");
+  // Who had the database since a copy was made of it, if anybody had, can't be told.
+  const aside =
+    point.kind === "copy" && !held && !isNew && existsSync(point.path) ? `${path}.half-changed-${time}` : undefined;
+  const answer = await askMigrator({ kind: "put back", path, point, held, aside }, asking);
   if (answer.kind === "lost") return { kind: "lost", why: answer.reason };
   if (answer.kind === "busy") return { kind: "stuck", why: "another process has it open" };
   if (answer.kind !== "done") return { kind: "stuck", why: describe(failureOf(answer, "it failed")) };
   const took = formatDuration(context.clock.monotonic() - startedMs);
   context.log(info(phase, `${path} is put back to what it was before, in ${took}`));
+  if (aside !== undefined) context.log(warn(phase, `what it was until now is kept as ${aside}`));
   if (phase === "seed" && isNew) return { kind: "done" };
   if (wasWal) await removeUnfinished(path);
   else await leaveWal(path, asking);

@@ -9,9 +9,10 @@ import { formatDuration } from "../base/format.ts";
 import { appEnvironment } from "../plan/app-environment.ts";
 import type { Plan } from "../plan/plan.ts";
 import { splitSeedCommand } from "../prisma/seed-command.ts";
-import { changeSafely } from "./change-safely.ts";
+import { changeSafely, writeUnseeded } from "./change-safely.ts";
 import { signalGroup, waitForEnd } from "./child.ts";
 import type { StepContext } from "./context.ts";
+import { askMigrator, requireAnswer } from "./migrator-child.ts";
 import { unbornMark } from "./places.ts";
 import { removeUnfinished } from "./unfinished.ts";
 
@@ -35,6 +36,23 @@ export async function seed(plan: Plan, context: StepContext): Promise<void> {
     await runSeed(command, plan, context);
   };
   await changeSafely({ ...change, copyBecause: "the database is new", run }, context);
+}
+
+/** Leaves a database that was just made for a later start to seed, or for `flysqlite seed`. */
+export async function postponeSeed(plan: Plan, context: StepContext): Promise<void> {
+  const { path } = plan.facts.database;
+  if (plan.seed !== undefined) await writeUnseeded(path, plan.seed, context);
+  await removeDurably(unbornMark(path));
+}
+
+/** Seeds a database that has data. It is put back too where the seed fails; but nothing runs it again. */
+export async function seedByHand(command: string, plan: Plan, context: StepContext): Promise<void> {
+  const { path } = plan.facts.database;
+  const answer = await askMigrator({ kind: "prepare", path, setWal: false }, context);
+  const { isWal } = requireAnswer(answer, "prepared", "Cannot seed the database");
+  const copyBecause = isWal ? undefined : "it has a rollback journal";
+  const change = { step: "seed", path, names: [command], wasWal: true, isNew: false, letGo: () => {} } as const;
+  await changeSafely({ ...change, copyBecause, run: () => runSeed(command, plan, context) }, context);
 }
 
 async function runSeed(

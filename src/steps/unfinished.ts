@@ -2,6 +2,7 @@
 // stands in the state directory from before the first change until the last one is durable.
 
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { readIfPresent, removeDurably, writeDurably } from "../base/durable-file.ts";
 import { FlysqliteError } from "../base/errors.ts";
@@ -34,6 +35,11 @@ function place(databasePath: string): string {
 /** Where the copy is put, where a restore point needs one. */
 export function copyPlace(databasePath: string): string {
   return join(stateDirectory(databasePath), "restore-point.db");
+}
+
+/** True where there may be something to put back or to clear away: what a start looks at first. */
+export function isUnfinished(databasePath: string): boolean {
+  return existsSync(place(databasePath)) || existsSync(copyPlace(databasePath));
 }
 
 export async function writeUnfinished(databasePath: string, unfinished: Unfinished): Promise<void> {

@@ -15,6 +15,9 @@ import { writeLeaseMemory } from "./memory.ts";
 import { describeHolder, isSurelyHeld } from "./rules.ts";
 import { momentOf, readLease, type Taken, writeLease } from "./take.ts";
 
+/** Time that a release may take, in milliseconds: an end has a few seconds for everything. */
+export const RELEASE_LIMIT_MS = 1000;
+
 /** How often one renewal begins anew because an earlier try of it had arrived after all. */
 const RENEW_TRIES = 3;
 

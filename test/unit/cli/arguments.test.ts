@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseCommandLine } from "../../../src/cli/arguments.ts";
+import { asksForJson, parseCommandLine } from "../../../src/cli/arguments.ts";
 import { FLAGS } from "../../../src/config/settings.ts";
 
 const run = { kind: "run", dry: false, json: false, flags: {}, command: [] };
@@ -78,5 +78,48 @@ describe("parseCommandLine", () => {
       "one sentence",
     ) as string;
     expect(() => parseCommandLine(words)).toThrow(expect.objectContaining({ code: "E_USAGE", message }));
+  });
+});
+
+describe("the words of migrate and seed", () => {
+  const migrate = { kind: "migrate", flags: {}, dry: false, json: false, dropLitestreamTables: false };
+
+  it.each([
+    [["migrate"], migrate],
+    [["migrate", "--dry", "--json"], { ...migrate, dry: true, json: true }],
+    [["migrate", "--drop-litestream-tables"], { ...migrate, dropLitestreamTables: true }],
+    [
+      ["migrate", "--volume", "/v", "--on-migration-failure=keep"],
+      { ...migrate, flags: { volume: "/v", "on-migration-failure": "keep" } },
+    ],
+    [["seed", "--json", "--seed", "node s.js"], { kind: "seed", flags: { seed: "node s.js" }, json: true }],
+    [
+      ["migrate", "resolve", "--applied", "1_init"],
+      { kind: "resolve", flags: {}, json: false, migration: "1_init", as: "applied" },
+    ],
+    [
+      ["migrate", "resolve", "--rolled-back=1_init", "--json"],
+      { kind: "resolve", flags: {}, json: true, migration: "1_init", as: "rolled back" },
+    ],
+    [["migrate", "resolve", "--help"], { kind: "help" }],
+  ])("are read: %j", (words, expected) => {
+    expect(parseCommandLine(words)).toEqual(expected);
+  });
+
+  it.each([
+    [["migrate", "deploy"]],
+    [["migrate", "--applied", "1_init"]],
+    [["migrate", "resolve"]],
+    [["migrate", "resolve", "1_init"]],
+    [["migrate", "resolve", "--applied", "1_init", "--rolled-back", "1_init"]],
+    [["seed", "node", "seed.js"]],
+  ])("are refused: %j", (words) => {
+    expect(() => parseCommandLine(words)).toThrow(expect.objectContaining({ code: "E_USAGE" }));
+  });
+
+  it("ask for JSON wherever --json stands", () => {
+    expect(asksForJson(["migrate", "resolve", "--json"])).toBe(true);
+    expect(asksForJson(["migrate", "--dri", "--json"])).toBe(true);
+    expect(asksForJson(["node", "migrate", "--json"])).toBe(false);
   });
 });

@@ -33,6 +33,7 @@ function app(command: string | undefined, { timeoutMs = 60_000 } = {}) {
     at: () => {},
     signal: stop.signal,
     program: ["false"],
+    asApp: (start) => start(),
     replica: async () => undefined,
     sqlite: () => Promise.reject(new Error("no hook opens a database")),
   };
