@@ -54,13 +54,14 @@ async function dealWithLoss(
     return;
   }
   const [first = ""] = names;
+  const inReplica = `The replica, where there is one, has the state before: \`flysqlite restore --before-migration ${first} --force\``;
   throw new FlysqliteError(
     "E_MIGRATE",
     `Cannot put "${path}" back to what it was before ${names.join(", ")}, which was cut off: ${why}`,
     {
       problems: [
         "Something else opened it after that and before flysqlite, so that its log can't be cut any more",
-        `The replica, where there is one, has the state before: \`flysqlite restore --before-migration ${first} --force\``,
+        ...(phase === "migrate" ? [inReplica] : []),
       ],
       hint: "Restore it, or go on with it as it is: look at it with `flysqlite migrate --dry`, then start with --on-migration-failure=keep",
     },

@@ -153,6 +153,34 @@ describe("makePlan", () => {
     );
   });
 
+  it("tells how much a newer release has applied, and goes on", () => {
+    const migrations = { kind: "up-to-date", changed: [], unknown: ["3_new", "4_newer"] } as const;
+    expect(line(planned({ ...laterStart, migrations }), "migrate")).toBe(
+      "nothing, because all applied, 2 in the executable, and 2 more by a newer release",
+    );
+  });
+
+  it("puts a database back first that a start left half migrated", () => {
+    const unfinished = { what: "migrate", names: ["2_more"], isNew: false } as const;
+    const plan = planned({ ...laterStart, unfinished, migrations: undefined });
+    expect(line(plan, "restore")).toBe(
+      `put ${DATABASE} back to what it was before 2_more, because an earlier start was cut off there`,
+    );
+    expect(line(plan, "migrate")).toBe(
+      "apply what the database lacks once it is put back, because 2 in the executable",
+    );
+    expect(plan).toMatchObject({ copy: { kind: "keep" }, seed: undefined });
+  });
+
+  it("seeds a database that is made and was not seeded to the end", () => {
+    const unfinished = { what: "seed", names: ["node seed.js"], isNew: true } as const;
+    const plan = planned({ ...laterStart, unfinished });
+    expect(line(plan, "restore")).toMatch(/^put .* back to what it was before node seed.js, because /);
+    expect(line(plan, "migrate")).toMatch(/^nothing, /);
+    expect(plan.seed).toBe("node seed.js");
+    expect(planned({ ...laterStart, unfinished: { ...unfinished, isNew: false } }).seed).toBeUndefined();
+  });
+
   it("takes a file that it moves for an existing database: no seed, and what it lacks is applied", () => {
     const plan = planned({ ...firstStart, entry: file, replica: emptyReplica });
     expect(plan).toMatchObject({ copy: { kind: "keep", position: undefined }, seed: undefined });

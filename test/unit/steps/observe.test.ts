@@ -30,6 +30,7 @@ import type { StepContext } from "../../../src/steps/context.ts";
 import { observe } from "../../../src/steps/observe.ts";
 import { stateDirectory, unbornMark } from "../../../src/steps/places.ts";
 import { createReplicaStore } from "../../../src/steps/replica-store.ts";
+import { writeUnfinished } from "../../../src/steps/unfinished.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 import { firstStart, settings as usual } from "../plan/facts.ts";
 
@@ -361,6 +362,49 @@ describe("observe on the database", () => {
     mkdirSync(stateDirectory(onVolume));
     writeFileSync(unbornMark(onVolume), "");
     expect(await facts()).toMatchObject({ unborn: true, migrations: undefined });
+  });
+
+  describe("that an earlier start left unfinished", () => {
+    const change = {
+      names: ["1_init"],
+      point: { kind: "copy", path: "/nowhere" },
+      startedMs: 0,
+      wasWal: true,
+    } as const;
+
+    it("is told, and not looked into where it is half migrated", async () => {
+      const { onVolume, facts } = world();
+      await makeDatabase(onVolume);
+      mkdirSync(stateDirectory(onVolume));
+      await writeUnfinished(onVolume, { ...change, phase: "migrate", isNew: false });
+      expect(await facts()).toMatchObject({
+        unborn: false,
+        unfinished: { what: "migrate", names: ["1_init"], isNew: false },
+        migrations: undefined,
+      });
+    });
+
+    it("is told where only its seed is to come, and made anew where it lacks migrations", async () => {
+      const { onVolume, facts } = world();
+      await makeDatabase(onVolume);
+      mkdirSync(stateDirectory(onVolume));
+      await writeUnfinished(onVolume, { ...change, phase: "seed", isNew: true });
+      const found = await facts();
+      expect(found).toMatchObject({ unborn: false, unfinished: { what: "seed" }, migrations: { kind: "up-to-date" } });
+      {
+        using connection = (await driver).open(onVolume, { busyTimeoutMs: 0 });
+        connection.exec("DROP TABLE _prisma_migrations");
+      }
+      expect(await facts()).toMatchObject({ unborn: true, unfinished: undefined, migrations: undefined });
+    });
+
+    it("is nothing where only its journal mode is to be set", async () => {
+      const { onVolume, facts } = world();
+      await makeDatabase(onVolume);
+      mkdirSync(stateDirectory(onVolume));
+      await writeUnfinished(onVolume, { phase: "leave WAL" });
+      expect((await facts()).unfinished).toBeUndefined();
+    });
   });
 
   it("finds what Litestream left beside it", async () => {
