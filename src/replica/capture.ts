@@ -258,6 +258,11 @@ export function createCapturer({
       return next.kind === "let go";
     },
 
+    /** True where the history goes on with a copy of the whole database, and that is still to be made. */
+    get owesCopy(): boolean {
+      return next.kind !== "position";
+    },
+
     /** Stages all that was committed before the call, and keeps the log short. Gives whether anything was staged. */
     capture: ({ signal }: { readonly signal: AbortSignal }): Promise<boolean> => serial(() => round(signal)),
 

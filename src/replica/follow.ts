@@ -24,16 +24,36 @@ const BURST_BYTES = 8 * 1024 * 1024;
 const FIRST_BACKOFF_MS = 1000;
 const LAST_BACKOFF_MS = 30_000;
 
+/** The path of the database leads to another file than the one that we hold, or to none. */
+export class DatabaseReplaced extends FlysqliteError {
+  constructor(databasePath: string) {
+    super("E_VOLUME", `Cannot go on with "${databasePath}": it was replaced by another file, or removed`, {
+      hint: "What is at its path now is copied whole, as the history's next state; what was there before can be restored",
+    });
+  }
+}
+
+/** What fails again and again. */
+export type Trouble = {
+  readonly message: string;
+  /** When it began, in milliseconds since the Unix epoch. */
+  readonly sinceMs: number;
+  /** Failures in a row. */
+  readonly tries: number;
+};
+
 export type Follower = {
   /**
-   * Ships until `until` is aborted; never throws for a store that fails. Throws where the database is no longer
-   * the file that we hold, and E_FENCED where the replica is no longer ours to write to.
+   * Ships until `until` is aborted; never throws for a store that fails. Throws DatabaseReplaced where the database
+   * is no longer the file that we hold, and E_FENCED where the replica is no longer ours to write to.
    */
   run(options: { readonly until: AbortSignal }): Promise<void>;
   /** Ships at once, without waiting for the interval to pass. */
   hurry(): void;
-  /** What the last try to capture or upload failed with; undefined where it succeeded. */
-  readonly lastError: string | undefined;
+  /** Says that somebody else captured or uploaded something, so that what follows from it is done. */
+  news(): void;
+  /** What the last try to capture failed with, or else to upload; undefined where both succeeded. */
+  readonly trouble: Trouble | undefined;
 };
 
 export function createFollower(
@@ -63,16 +83,22 @@ export function createFollower(
 ): Follower {
   const changes = createAlarm(clock);
   const uploads = createAlarm(clock);
-  let lastError: string | undefined;
+  let captureTrouble: Trouble | undefined;
+  let uploadTrouble: Trouble | undefined;
+
+  function noteFailure(error: unknown, before: Trouble | undefined): Trouble {
+    return { message: describe(error), sinceMs: before?.sinceMs ?? clock.now(), tries: (before?.tries ?? 0) + 1 };
+  }
 
   async function captureWhile(stop: AbortSignal): Promise<void> {
     let failures = 0;
     while (!stop.aborted) {
-      if (!isStillThere()) throw new Error(`"${databasePath}" was replaced by another file`);
+      if (!isStillThere()) throw new DatabaseReplaced(databasePath);
       const startedMs = clock.monotonic();
       try {
         const isNew = await replicator.capture({ signal });
         failures = 0;
+        captureTrouble = undefined;
         if (isNew) {
           uploads.ring("news");
           await busyTime(startedMs + syncIntervalMs, stop);
@@ -84,8 +110,9 @@ export function createFollower(
         if (signal.aborted) return;
         failures += 1;
         const waitMs = backoff(failures, random);
-        lastError = describe(error);
-        log(warn("replicate", `nothing captured, next try in ${Math.round(waitMs / 1000)} s: ${lastError}`));
+        captureTrouble = noteFailure(error, captureTrouble);
+        const { message } = captureTrouble;
+        log(warn("replicate", `nothing captured, next try in ${Math.round(waitMs / 1000)} s: ${message}`));
         await changes.wait("hurry", waitMs, stop);
       }
     }
@@ -119,16 +146,17 @@ export function createFollower(
         await replicator.upload({ signal });
         if (failures > 0) log(info("replicate", `the replica answers again, after ${failures} failed tries`));
         failures = 0;
-        lastError = undefined;
+        uploadTrouble = undefined;
         earliestMs = startedMs + syncIntervalMs;
       } catch (error) {
         if (error instanceof FlysqliteError && error.code === "E_FENCED") throw error;
         if (signal.aborted) return;
         failures += 1;
-        lastError = describe(error);
+        uploadTrouble = noteFailure(error, uploadTrouble);
         const waitMs = backoff(failures, random);
         earliestMs = startedMs + waitMs;
-        log(warn("replicate", `not replicated, next try in ${Math.round(waitMs / 1000)} s: ${lastError}`));
+        const { message } = uploadTrouble;
+        log(warn("replicate", `not replicated, next try in ${Math.round(waitMs / 1000)} s: ${message}`));
       }
     }
   }
@@ -139,8 +167,12 @@ export function createFollower(
       uploads.ring("hurry");
     },
 
-    get lastError() {
-      return lastError;
+    news() {
+      uploads.ring("news");
+    },
+
+    get trouble() {
+      return captureTrouble ?? uploadTrouble;
     },
 
     async run({ until }) {

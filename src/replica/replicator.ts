@@ -16,6 +16,7 @@ import type { Guard } from "./lease/hold.ts";
 import { decodeLtx } from "./ltx/decode.ts";
 import { formatLtxName, SNAPSHOT_LEVEL, SYNC_LEVEL } from "./ltx/names.ts";
 import { FIRST_TXID, formatTxid, NO_TXID, type Txid } from "./ltx/txid.ts";
+import { type Backlog, createProgress } from "./progress.ts";
 import { counted, openStaging, type Staging } from "./staging.ts";
 import { type ReplicatedPosition, writeCaptured, writeState } from "./state.ts";
 import { createUploader } from "./upload.ts";
@@ -94,7 +95,10 @@ export async function createReplicator({
     guard,
     prepare,
     merge: async (upTo, { signal }) => (await compactor.compact({ level: 1, upTo, signal })).reached >= upTo,
-    uploaded: catalog.add,
+    uploaded: (file) => {
+      lastUploadMs = clock.now();
+      catalog.add(file);
+    },
     log,
     at,
   });
@@ -112,12 +116,22 @@ export async function createReplicator({
     log,
     at,
   });
+  const progress = createProgress(clock);
+  let lastUploadMs: number | undefined;
+
+  async function capture(signal: AbortSignal): Promise<boolean> {
+    const begunMs = clock.monotonic();
+    const isNew = await capturer.capture({ signal });
+    if (!capturer.hasLetGo) progress.looked(capturer.captured, begunMs);
+    return isNew;
+  }
+
   async function upload(signal: AbortSignal): Promise<number> {
     if (capturer.hasLetGo) {
       await guard({ signal });
       const reached = await uploader.reconcile(async () => (await inspectReplica(store, { signal })).lastTxid);
       await capturer.reconcile(reached);
-      await capturer.capture({ signal });
+      await capture(signal);
     }
     const files = await uploader.upload({ signal });
     await staging.prune({ compacted: catalog.reached(1), replicated: uploader.replicated });
@@ -155,7 +169,7 @@ export async function createReplicator({
 
   return {
     /** Stages all that was committed before the call, and keeps the log short. Gives whether anything was staged. */
-    capture: capturer.capture,
+    capture: ({ signal }: { readonly signal: AbortSignal }): Promise<boolean> => capture(signal),
 
     /** Uploads what is staged. Gives the number of files that it took. */
     upload: ({ signal }: { readonly signal: AbortSignal }): Promise<number> => upload(signal),
@@ -163,8 +177,10 @@ export async function createReplicator({
     /** Ships all that was committed before the call. Gives the number of files that it took. */
     async sync({ signal }: { readonly signal: AbortSignal }): Promise<number> {
       signal.throwIfAborted();
-      await capturer.capture({ signal });
-      return upload(signal);
+      await capture(signal);
+      const files = await upload(signal);
+      if (capturer.hasLetGo) throw new Error("the volume has no room to note what is to be replicated");
+      return files;
     },
 
     /** Adds the whole database as a snapshot, so that a restore need not read what is older. */
@@ -196,6 +212,23 @@ export async function createReplicator({
     /** True where there is something that the replica lacks and that upload() may bring there. */
     get isBehind(): boolean {
       return uploader.replicated < capturer.captured || capturer.hasLetGo;
+    },
+
+    /** When the last file arrived in the replica, in milliseconds since the Unix epoch; undefined for none so far. */
+    get lastUploadMs(): number | undefined {
+      return lastUploadMs;
+    },
+
+    /** What the replica lacks, as things stand. */
+    get backlog(): Backlog {
+      const { replicated } = uploader;
+      return progress.backlog({
+        replicated,
+        captured: capturer.captured,
+        waiting: staging.waiting(replicated),
+        uncapturedBytes: this.uncapturedBytes,
+        wholeDatabase: capturer.owesCopy,
+      });
     },
 
     /** Frames in the log, and how many of them are in the database file. */

@@ -195,7 +195,7 @@ describe("a follower", () => {
     execFileSync("cp", [path, `${path}.copy`]);
     renameSync(`${path}.copy`, path);
     running.follower.hurry();
-    await expect(running.ended).rejects.toThrow("was replaced by another file");
+    await expect(running.ended).rejects.toThrow(/"\S+app\.db": it was replaced by another file/);
   });
 });
 

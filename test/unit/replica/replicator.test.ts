@@ -489,3 +489,65 @@ function makeReserved(
   using database = new DatabaseSync(path);
   database.exec(`PRAGMA journal_mode = WAL; ${SCHEMA}`);
 }
+
+describe("what the replica lacks", () => {
+  it("is everything before the first copy, then what is committed and not there yet", async () => {
+    await using replica = await replicated(driver);
+    const { replicator, app } = replica;
+    await app.commit(3);
+    expect(replicator.backlog).toMatchObject({ transactions: 0, wholeDatabase: true, completeUntilMs: undefined });
+    expect(replicator.lastUploadMs).toBeUndefined();
+    await replica.capture();
+    expect(replicator.backlog).toMatchObject({ transactions: 1, wholeDatabase: false, completeUntilMs: undefined });
+    expect(replicator.backlog.bytes).toBeGreaterThan(0);
+    await replica.upload();
+    expect(replicator.lastUploadMs).toBeLessThanOrEqual(Date.now());
+    await replica.sync();
+    const complete = replicator.backlog;
+    expect(complete).toMatchObject({ transactions: 0, bytes: 0, uncapturedBytes: 0, wholeDatabase: false, ageMs: 0 });
+    const beforeMs = Date.now();
+    expect(complete.completeUntilMs).toBeLessThanOrEqual(beforeMs + 1); // both are rounded
+
+    await app.commit();
+    expect(replicator.backlog.uncapturedBytes).toBeGreaterThan(0);
+    expect(replicator.backlog.ageMs).toBeGreaterThan(0);
+    await replica.capture();
+    await app.commit();
+    await replica.capture();
+    expect(replicator.backlog).toMatchObject({ transactions: 2, uncapturedBytes: 0 });
+    expect(replicator.backlog.completeUntilMs).toBeLessThanOrEqual(beforeMs + 1);
+    await replica.upload();
+    expect(replicator.backlog).toMatchObject({ transactions: 0, bytes: 0, ageMs: 0 });
+  });
+
+  it("is told of an earlier process too", async () => {
+    await using replica = await replicated(driver);
+    await replica.sync();
+    await replica.app.commit();
+    await replica.capture();
+    await replica.restart();
+    expect(replica.replicator.backlog).toMatchObject({ transactions: 1, completeUntilMs: undefined });
+    expect(replica.replicator.backlog.ageMs).toBeGreaterThan(0);
+    await replica.sync();
+    expect(replica.replicator.backlog).toMatchObject({ transactions: 0, ageMs: 0 });
+  });
+
+  it("makes a sync fail where the volume has no room to note anything", async () => {
+    let isFull = false;
+    const full = () => Promise.reject(Object.assign(new Error("no space left on device"), { code: "ENOSPC" }));
+    const wrapLocal = (store: ObjectStore): ObjectStore => ({
+      ...store,
+      put: (key, body, options) => (isFull ? full() : store.put(key, body, options)),
+    });
+    await using replica = await replicated(driver, { wrapLocal });
+    await replica.sync();
+    isFull = true;
+    const n = await replica.app.commit();
+    await expect(replica.sync()).rejects.toThrow("the volume has no room");
+    expect(replica.replicator.backlog).toMatchObject({ wholeDatabase: true });
+    isFull = false;
+    await replica.sync();
+    expect(await replica.judge()).toEqual({ n });
+    expect(replica.replicator.backlog).toMatchObject({ wholeDatabase: false, ageMs: 0 });
+  });
+});
