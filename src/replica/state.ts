@@ -65,10 +65,27 @@ export async function forgetCaptured(directory: string): Promise<void> {
   await removeDurably(join(directory, CAPTURED_FILE_NAME));
 }
 
+/**
+ * Keeps how far the history goes, and forgets which place in the database that was: another file is at its path now.
+ * The next start then copies the whole database, also where the old log was left beside it and seems to go on.
+ */
+export async function forgetPlaces(directory: string): Promise<void> {
+  const captured = await readCaptured(directory);
+  const state = await readState(directory);
+  if (captured !== undefined) await writeCaptured(directory, displaced(captured));
+  if (state === undefined) return;
+  const { acked, pending } = state;
+  await writeState(directory, { ...state, acked: acked && displaced(acked), pending: pending && displaced(pending) });
+}
+
+/** At a place that no database has. */
+function displaced(position: ReplicatedPosition): ReplicatedPosition {
+  return { ...position, position: { kind: "file", sizeBytes: 0, modifiedMs: 0 } };
+}
+
 /** The positions in `directory` that copying may go on from, the newest first. */
 export async function readPositions(directory: string): Promise<readonly ReplicatedPosition[]> {
-  const text = await readIfPresent(join(directory, CAPTURED_FILE_NAME));
-  const captured = text === undefined ? undefined : fromStored(unsealed(text));
+  const captured = await readCaptured(directory);
   const state = await readState(directory);
   return [captured, state?.pending, state?.acked]
     .filter((position) => position !== undefined)
@@ -80,6 +97,11 @@ export async function settleState(directory: string, txid: Txid): Promise<void> 
   const state = await readState(directory);
   if (state?.pending?.txid !== txid) return;
   await writeState(directory, { ...state, acked: state.pending, pending: undefined });
+}
+
+async function readCaptured(directory: string): Promise<ReplicatedPosition | undefined> {
+  const text = await readIfPresent(join(directory, CAPTURED_FILE_NAME));
+  return text === undefined ? undefined : fromStored(unsealed(text));
 }
 
 /** The state as text: a line of JSON, and one with its checksum, as a wrong digit could pass for another position. */

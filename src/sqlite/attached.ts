@@ -91,6 +91,9 @@ type ViewStart = {
 
 export type Attached = ReturnType<typeof attach>;
 
+/** Those of abandon(). What is not referred to any more would be closed as garbage. */
+const neverClosed: Connection[] = [];
+
 /**
  * Attaches to the database at `path`, which must exist, sets WAL mode if need be, and begins the first read
  * transaction. From then on nothing that is committed can leave the log before capture() has given it.
@@ -450,6 +453,22 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
       } catch (error) {
         if (systemCode(error) === "ENOENT") return false;
         throw error;
+      }
+    },
+
+    /**
+     * Ends our hold on a database that is no longer at its path, and on a log that another one may use by now. Nothing
+     * is closed: the last connection to close deletes the log by its name, whosever that is.
+     */
+    abandon(): void {
+      for (const connection of [reader, spare, writer, control]) {
+        if (connection === undefined) continue;
+        neverClosed.push(connection);
+        try {
+          connection.exec("ROLLBACK");
+        } catch {
+          // it had no transaction
+        }
       }
     },
 

@@ -3,7 +3,8 @@
 import { basename, dirname } from "node:path";
 import { makePrivateDirectory } from "../base/durable-file.ts";
 import { info, warn } from "../base/events.ts";
-import type { Plan } from "../plan/plan.ts";
+import type { CopyDecision } from "../plan/copy.ts";
+import type { Facts } from "../plan/facts.ts";
 import { createCatalog } from "../replica/catalog.ts";
 import { createFollower, type Follower } from "../replica/follow.ts";
 import { createLevelKeeper } from "../replica/keep-levels.ts";
@@ -17,10 +18,22 @@ import type { StepContext } from "./context.ts";
 import { stateDirectory } from "./places.ts";
 
 export type Replication = {
+  /** Path of the database. */
+  readonly path: string;
   readonly replicator: Replicator;
   readonly follower: Follower;
+  /** False where the database was replaced by another file. */
+  readonly isStillThere: () => boolean;
+  /** Gives up such a one. */
+  readonly abandon: () => void;
   /** Lets go of the database: for a change that is to be put back, or that can't bear another connection. */
   readonly close: () => void;
+};
+
+/** What of a plan matters here. */
+export type ReplicationPlan = {
+  readonly facts: Pick<Facts, "replica" | "state"> & { readonly database: Pick<Facts["database"], "path"> };
+  readonly copy: CopyDecision;
 };
 
 /**
@@ -28,7 +41,7 @@ export type Replication = {
  * more, and the app may start; nothing has been uploaded yet.
  */
 export async function replicate(
-  { facts, copy }: Plan,
+  { facts, copy }: ReplicationPlan,
   {
     restored,
     lease,
@@ -89,11 +102,12 @@ export async function replicate(
     log,
     signal,
   });
-  return { replicator, follower, close: () => attached.close() };
+  const { isStillThere, abandon } = attached;
+  return { path: database.path, replicator, follower, isStillThere, abandon, close: () => attached.close() };
 }
 
 /** The replica's own id where it has a history; else this volume's, unless that belongs to another replica. */
-function databaseId({ replica, state }: Plan["facts"], uuid: () => string): string {
+function databaseId({ replica, state }: Pick<Facts, "replica" | "state">, uuid: () => string): string {
   if (replica?.databaseId !== undefined) return replica.databaseId;
   return state !== undefined && replica?.lastTxid === NO_TXID ? state.databaseId : uuid();
 }

@@ -4,11 +4,14 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { toTxid } from "../../../src/replica/ltx/txid.ts";
 import {
+  forgetPlaces,
   formatState,
   parseState,
   type ReplicatedPosition,
   type ReplicationState,
+  readPositions,
   readState,
+  writeCaptured,
   writeState,
 } from "../../../src/replica/state.ts";
 import { seededRandom } from "../../support/random.ts";
@@ -111,3 +114,25 @@ describe("the state of a replication", () => {
 function formatRaw(json: string): string {
   return `${json}\n${createHash("sha256").update(json).digest("hex")}\n`;
 }
+
+describe("forgetPlaces", () => {
+  it("keeps how far the history goes, and no place that a database could have", async () => {
+    using directory = temporaryDirectory();
+    await writeState(directory.path, { ...state, acked: inLog, pending: { ...inLog, txid: toTxid(0x1235n) } });
+    await writeCaptured(directory.path, { ...inLog, txid: toTxid(0x1236n) });
+    await forgetPlaces(directory.path);
+    const nowhere = { kind: "file", sizeBytes: 0, modifiedMs: 0 };
+    expect(await readPositions(directory.path)).toEqual([
+      { txid: 0x1236n, pageCount: 77, position: nowhere },
+      { txid: 0x1235n, pageCount: 77, position: nowhere },
+      { txid: 0x1234n, pageCount: 77, position: nowhere },
+    ]);
+    expect(await readState(directory.path)).toMatchObject({ databaseId: "an id", replica: "file:///backup/db" });
+  });
+
+  it("has nothing to do where nothing is remembered", async () => {
+    using directory = temporaryDirectory();
+    await forgetPlaces(directory.path);
+    expect(readdirSync(directory.path)).toEqual([]);
+  });
+});

@@ -818,3 +818,28 @@ describe("isStillThere", () => {
     expect(attached.isStillThere()).toBe(true);
   });
 });
+
+describe("abandon", () => {
+  it("gives the log of a database that was replaced to whoever uses it now, and never deletes it", async () => {
+    await using held = await hold(driver);
+    const { attached, path, app, copy } = held;
+    await app.commit(3);
+    copy.begin();
+    await attached.handOver(async () => void copy.catchUp());
+    expect(holdsReadLock(path)).toBe(true);
+    await app.close();
+    // As a restore by hand goes: the file is moved over the old one, and the side files stay.
+    execFileSync("cp", [path, `${path}.new`]);
+    renameSync(`${path}.new`, path);
+    expect(attached.isStillThere()).toBe(false);
+    attached.abandon();
+    expect(holdsReadLock(path)).toBe(false);
+
+    await app.open();
+    await app.commit(3);
+    expect(await app.checkpoint("RESTART")).toMatchObject({ busy: 0 });
+    await app.commit();
+    expect(statSync(`${path}-wal`).size).toBeGreaterThan(0);
+    expect(await app.all("PRAGMA integrity_check")).toEqual([{ integrity_check: "ok" }]);
+  });
+});
