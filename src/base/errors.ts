@@ -48,6 +48,14 @@ export const FAILURES = {
     hint: "One machine at a time may write to a replica: stop the other one. This volume keeps what it has",
   },
   E_FINAL_SYNC: { exitStatus: 75, hint: "The volume has every commit; start again on it and the rest is replicated" },
+  E_SYNC: {
+    exitStatus: 75,
+    hint: "The volume has every commit; `flysqlite status` tells what keeps the rest from the replica",
+  },
+  E_NO_KEEPER: {
+    exitStatus: 69,
+    hint: "`flysqlite run` or `flysqlite replicate` has to run, as the same user, on the same machine",
+  },
   E_INTERNAL: { exitStatus: 70, hint: "This is a defect of flysqlite: please report it with the lines above" },
 } as const satisfies Record<string, Failure>;
 
