@@ -25,6 +25,8 @@ export const MEANINGS: Readonly<Record<FailureCode, string>> = {
   E_SEED: "the seed failed; the app was not started",
   E_HOOK: "a command that a start runs failed; the app was not started",
   E_FINAL_SYNC: "the app ended with 0, and its last commits are not in the replica",
+  E_SYNC: "`sync`: what is committed is not in the replica yet",
+  E_NO_KEEPER: "`status`, `sync`: no flysqlite replicates this database",
   E_INTERNAL: "a defect of flysqlite",
 };
 

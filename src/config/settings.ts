@@ -3,6 +3,7 @@
 
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { SOCKET_VARIABLE } from "../base/control.ts";
 import { describe, FlysqliteError, systemCode } from "../base/errors.ts";
 import { DEFAULT_LEVELS, type LevelSettings } from "../base/level-settings.ts";
 import type { RestartPolicy } from "../base/messages.ts";
@@ -36,6 +37,8 @@ export type Settings = {
   readonly volume: Sourced<string> | undefined;
   /** Url of the database, in place of the one that the schema names. */
   readonly databaseUrl: Sourced<string> | undefined;
+  /** The database that litestream.yml names, for who replicates one where it is; `run` asks the app. */
+  readonly litestreamPath?: Sourced<string>;
   /** Where to replicate to; undefined for nowhere. */
   readonly replica: Sourced<ReplicaPlace> | undefined;
   /** Least time between two uploads, in milliseconds. */
@@ -153,6 +156,7 @@ export async function readSettings({ flags, command, environment, workingDirecto
     appDirectory: workingDirectory,
     volume: look("volume", absolute),
     databaseUrl: look("database", nonEmpty),
+    ...(yml?.path === undefined ? {} : { litestreamPath: yml.path }),
     replica: findReplica({
       told: look("replica", (text) => parseReplicaUrl(nonEmpty(text), { workingDirectory, environment })),
       yml,
@@ -215,7 +219,7 @@ const KNOWN_VARIABLES = new Set([...FLAGS, ...SWITCHES].map(variableOf));
 /** A misspelt setting is as bad as a wrong one: it would silently not hold. */
 function unknownVariables(environment: NodeJS.ProcessEnv): string[] {
   return Object.keys(environment)
-    .filter((name) => name.startsWith("FLYSQLITE_") && !KNOWN_VARIABLES.has(name))
+    .filter((name) => name.startsWith("FLYSQLITE_") && name !== SOCKET_VARIABLE && !KNOWN_VARIABLES.has(name))
     .map((name) => `${name}: no such setting; there are ${[...KNOWN_VARIABLES].sort().join(", ")}`);
 }
 
@@ -225,6 +229,7 @@ function ymlFromEnvironment(environment: NodeJS.ProcessEnv, workingDirectory: st
 }
 
 type Yml = {
+  readonly path: Sourced<string> | undefined;
   readonly replica: Sourced<ReplicaPlace> | undefined;
   readonly syncInterval: Sourced<number> | undefined;
   readonly levels: Partial<LevelSettings>;
@@ -267,13 +272,14 @@ function fromEntries(
   if (another !== undefined)
     problems.push(`${another.source}: this release replicates one database, and more are named`);
   const syncInterval = entry?.syncInterval;
-  if (entry?.replica === undefined) return { replica: undefined, syncInterval };
+  const path = entry?.path;
+  if (entry?.replica === undefined) return { path, replica: undefined, syncInterval };
   const { value, source } = entry.replica;
   try {
-    return { replica: { value: placeFromKeys(value, surroundings), source }, syncInterval };
+    return { path, replica: { value: placeFromKeys(value, surroundings), source }, syncInterval };
   } catch (error) {
     problems.push(`${source}: ${describe(error)}`);
-    return { replica: undefined, syncInterval };
+    return { path, replica: undefined, syncInterval };
   }
 }
 

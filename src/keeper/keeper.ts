@@ -3,13 +3,15 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
+import { SOCKET_VARIABLE } from "../base/control.ts";
 import { describe, FlysqliteError, Refusal } from "../base/errors.ts";
-import { debug, info, warn } from "../base/events.ts";
+import { debug, warn } from "../base/events.ts";
 import type { FromKeeper, Launch, ToKeeper } from "../base/messages.ts";
 import { appEnvironment } from "../plan/app-environment.ts";
 import { makePlan, type Plan } from "../plan/plan.ts";
+import { DatabaseReplaced } from "../replica/follow.ts";
 import { type Lease, RELEASE_LIMIT_MS } from "../replica/lease/hold.ts";
-import { settleState } from "../replica/state.ts";
+import { forgetPlaces, settleState } from "../replica/state.ts";
 import { type AppBundle, openBundle } from "../steps/app-bundle.ts";
 import type { StepContext } from "../steps/context.ts";
 import { runHook } from "../steps/hooks.ts";
@@ -18,10 +20,12 @@ import { link } from "../steps/link.ts";
 import { lockDatabase } from "../steps/lock.ts";
 import { lookForMigrations } from "../steps/migrate.ts";
 import { locateDatabase, observe } from "../steps/observe.ts";
-import { stateDirectory } from "../steps/places.ts";
+import { controlSocket, stateDirectory } from "../steps/places.ts";
 import { type Replication, replicate } from "../steps/replicate.ts";
 import { restore } from "../steps/restore.ts";
 import { isUnfinished } from "../steps/unfinished.ts";
+import { startControl } from "./control.ts";
+import { createStopBudget, lastSync } from "./last-sync.ts";
 
 /** The line to the supervisor. */
 export type Channel = {
@@ -47,13 +51,18 @@ export async function keep(
   channel: Channel,
   { again, ...told }: StepContext & { readonly again: boolean },
 ): Promise<void> {
-  const context = again ? underRunningApp(told) : told;
-  const { log, settings } = context;
+  const { log, settings } = told;
+  const budget = createStopBudget(settings.stopTimeoutMs.value, told.clock);
+  const signal = AbortSignal.any([told.signal, budget.over]);
+  const context = { ...(again ? underRunningApp(told) : told), signal };
   const finishing = new AbortController();
   let running: Replication | undefined;
+  let syncNow = () => {};
   channel.onMessage((message) => {
+    budget.begin();
     if (message.kind === "finish") finishing.abort();
     running?.follower.hurry();
+    syncNow();
   });
 
   for (const note of settings.notes) log(warn("config", note));
@@ -85,7 +94,7 @@ export async function keep(
   }
   await channel.send({
     kind: "ready",
-    launch: describeLaunch(planned, context),
+    launch: describeLaunch(planned, { ...context, isReplicating: running !== undefined }),
     restart: settings.restart.value,
     replicating: running !== undefined,
     stopTimeoutMs: settings.stopTimeoutMs.value,
@@ -93,10 +102,31 @@ export async function keep(
   });
   if (running === undefined) return;
 
-  await running.follower.run({ until: finishing.signal });
+  const { facts } = planned;
+  const address = facts.replica?.address ?? "";
+  const replication = () => running;
+  const isStopping = () => finishing.signal.aborted;
+  await using control = startControl({ databasePath: facts.database.path, address, replication, isStopping }, working);
+  syncNow = control.syncNow;
+  try {
+    await running.follower.run({ until: finishing.signal });
+  } catch (error) {
+    if (error instanceof DatabaseReplaced) await forgetPlaces(stateDirectory(facts.database.path));
+    throw error;
+  }
   lease?.lost.throwIfAborted();
-  await finish(running, { ...working, planned });
+  await lastSync(running, { ...working, address });
+  await settle(running, context);
   await lease?.release(limitedBy(RELEASE_LIMIT_MS));
+}
+
+/** Spares the next start a look at the replica. */
+async function settle({ path, replicator }: Replication, { log }: Pick<StepContext, "log">): Promise<void> {
+  try {
+    await settleState(stateDirectory(path), replicator.lastTxid);
+  } catch (error) {
+    log(debug("stop", `the next start will ask the replica once more: ${describe(error)}`)); // such as on a full volume
+  }
 }
 
 /** Not the keeper's own signal: a start that was told to stop gives back what it took. */
@@ -184,33 +214,16 @@ async function perform(
   return replication;
 }
 
-/** Ships what the app committed up to its end. */
-async function finish(
-  { replicator }: Replication,
-  { log, signal, planned }: StepContext & { readonly planned: Plan },
-): Promise<void> {
-  try {
-    const files = await replicator.sync({ signal });
-    log(
-      info(
-        "stop",
-        files === 0 ? "everything is in the replica" : `everything is in the replica, after ${files} more files`,
-      ),
-    );
-  } catch (error) {
-    if (error instanceof FlysqliteError && error.code === "E_FENCED") throw error;
-    throw new FlysqliteError("E_FINAL_SYNC", `Cannot replicate the last commits: ${describe(error)}`, { cause: error });
-  }
-  try {
-    await settleState(stateDirectory(planned.facts.database.path), replicator.lastTxid);
-  } catch (error) {
-    log(debug("stop", `the next start will ask the replica once more: ${describe(error)}`)); // such as on a full volume
-  }
-}
-
-function describeLaunch({ facts, placement }: Plan, { environment, settings }: StepContext): Launch {
+function describeLaunch(
+  { facts, placement }: Plan,
+  { environment, settings, isReplicating }: StepContext & { readonly isReplicating: boolean },
+): Launch {
   const { file, arguments: args, environment: more } = facts.command;
-  const own = appEnvironment(environment, { placement, shareAws: settings.shareAws.value });
-  const told = Object.entries({ ...own, ...more }).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  const own = {
+    ...appEnvironment(environment, { placement, shareAws: settings.shareAws.value }),
+    ...more,
+    [SOCKET_VARIABLE]: isReplicating ? controlSocket(facts.database.path) : undefined,
+  };
+  const told = Object.entries(own).filter((entry): entry is [string, string] => entry[1] !== undefined);
   return { file, arguments: args, directory: settings.appDirectory, environment: Object.fromEntries(told) };
 }

@@ -12,5 +12,10 @@ export function unbornMark(databasePath: string): string {
   return join(stateDirectory(databasePath), "unborn");
 }
 
+/** Where the keeper answers `status` and `sync`. */
+export function controlSocket(databasePath: string): string {
+  return join(stateDirectory(databasePath), "control.sock");
+}
+
 /** SQLite's side files. Without their database they are a danger: SQLite replays a stale log into a new one. */
 export const SIDE_FILE_SUFFIXES = ["-wal", "-shm", "-journal"] as const;
