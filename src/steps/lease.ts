@@ -5,6 +5,7 @@ import { basename } from "node:path";
 import { describe, FlysqliteError } from "../base/errors.ts";
 import { debug, info, warn } from "../base/events.ts";
 import { formatDuration } from "../base/format.ts";
+import type { Facts } from "../plan/facts.ts";
 import type { Plan } from "../plan/plan.ts";
 import { holdLease, type Lease } from "../replica/lease/hold.ts";
 import { readLeaseMemory, writeLeaseMemory } from "../replica/lease/memory.ts";
@@ -16,8 +17,14 @@ import type { ObjectStore } from "../storage/store.ts";
 import type { StepContext } from "./context.ts";
 import { stateDirectory } from "./places.ts";
 
+/** What of a plan matters here. */
+type Leasable = { readonly facts: Pick<Facts, "lease"> & { readonly database: Pick<Facts["database"], "path"> } };
+
 /** A plan, and the lease under which it may be carried out; none where there is none to be had. */
-export type Leased = { readonly planned: Plan; readonly lease: Lease | undefined };
+export type Leased<Planned extends Leasable = Plan> = {
+  readonly planned: Planned;
+  readonly lease: Lease | undefined;
+};
 
 /**
  * Plans, and takes the lease as the plan found it. That this succeeds is proof that nobody else wrote since the
@@ -25,7 +32,10 @@ export type Leased = { readonly planned: Plan; readonly lease: Lease | undefined
  *
  * Throws as planning does, and E_FENCED where the other machine goes on.
  */
-export async function planUnderLease(plan: () => Promise<Plan>, context: StepContext): Promise<Leased> {
+export async function planUnderLease<Planned extends Leasable>(
+  plan: () => Promise<Planned>,
+  context: StepContext,
+): Promise<Leased<Planned>> {
   const patience = newPatience(context);
   for (;;) {
     const planned = await planWhenFree(plan, context, patience);
@@ -43,11 +53,11 @@ export async function planUnderLease(plan: () => Promise<Plan>, context: StepCon
 }
 
 /** Plans when no other machine has the lease, as far as a look can tell. */
-export async function planWhenFree(
-  plan: () => Promise<Plan>,
+export async function planWhenFree<Planned extends Leasable>(
+  plan: () => Promise<Planned>,
   context: StepContext,
   patience: Patience = newPatience(context),
-): Promise<Plan> {
+): Promise<Planned> {
   for (;;) {
     const planned = await plan();
     const { lease, database } = planned.facts;

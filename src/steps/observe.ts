@@ -172,7 +172,7 @@ function findPlace(url: AppUrl, volume: string): { readonly path: string; readon
   return { path: onVolume ? appPath : join(below ? directory : volume, url.fileName), onVolume };
 }
 
-function lookAtDatabase(path: string): DatabaseFile {
+export function lookAtDatabase(path: string): DatabaseFile {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   if (stats !== undefined && (!stats.isFile() || stats.nlink > 1)) {
     const what = stats.isFile() ? "has several names (hard links)" : "is not a regular file";
@@ -233,7 +233,7 @@ function addsNothing(path: string, other: string): boolean {
 }
 
 /** The path with its links followed, up to where it exists. */
-function realpathAsFarAsPresent(path: string): string {
+export function realpathAsFarAsPresent(path: string): string {
   try {
     return realpathSync(path);
   } catch (error) {

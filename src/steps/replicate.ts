@@ -32,7 +32,7 @@ export type Replication = {
 
 /** What of a plan matters here. */
 export type ReplicationPlan = {
-  readonly facts: Pick<Facts, "replica" | "state"> & { readonly database: Pick<Facts["database"], "path"> };
+  readonly facts: Pick<Facts, "replica" | "lease" | "state"> & { readonly database: Pick<Facts["database"], "path"> };
   readonly copy: CopyDecision;
 };
 
