@@ -12,8 +12,8 @@ import { constants, tmpdir } from "node:os";
 import { resolve } from "node:path";
 import { isSea } from "node:sea";
 import { isatty } from "node:tty";
-import { describe, FlysqliteError, Refusal, toFlysqliteError } from "./base/errors.ts";
-import { type Log, warn } from "./base/events.ts";
+import { describe, FAILURES, FlysqliteError, Refusal, toFlysqliteError } from "./base/errors.ts";
+import { info, type Log, warn } from "./base/events.ts";
 import type { FromKeeper, ToKeeper } from "./base/messages.ts";
 import { createRedactor } from "./base/redact.ts";
 import { KEEPER_AGAIN_ROLE, KEEPER_ROLE, MIGRATOR_ROLE, NODE_NAME } from "./base/roles.ts";
@@ -22,7 +22,7 @@ import { systemClock, systemRandom } from "./base/system.ts";
 import { version } from "./base/version.ts";
 import { asksForJson, type CommandLine, parseCommandLine } from "./cli/arguments.ts";
 import { colourLine, wantsColour } from "./cli/colour.ts";
-import { helpText } from "./cli/help.ts";
+import { commandHelp, helpText } from "./cli/help.ts";
 import { createLineWriter, type LineWriter, writeAll } from "./cli/line-writer.ts";
 import { createLog, renderFailure, renderLine } from "./cli/render-event.ts";
 import type { LockAndPlan } from "./commands/database.ts";
@@ -39,6 +39,8 @@ import { supervise } from "./supervisor/supervisor.ts";
 type Run = Extract<CommandLine, { kind: "run" }>;
 type ReplicaCommand = Extract<CommandLine, { kind: "restore" | "snapshots" | "verify" }>;
 type DatabaseCommand = Extract<CommandLine, { kind: "migrate" | "resolve" | "seed" }>;
+type Sidecar = Extract<CommandLine, { kind: "replicate" }>;
+type ControlCommand = Extract<CommandLine, { kind: "status" | "sync" }>;
 
 /** How this program is started in another role. Run by Node, the script's path comes first. */
 const program: readonly [string, ...string[]] = isSea()
@@ -85,7 +87,7 @@ async function main([role, ...rest]: readonly string[]): Promise<number> {
   if (stop !== undefined) return 128 + constants.signals[stop];
   switch (commandLine.kind) {
     case "help":
-      print(helpText(version));
+      print(commandLine.topic === undefined ? helpText(version) : commandHelp(commandLine.topic));
       return 0;
     case "version":
       print(`flysqlite ${version}\n`);
@@ -102,6 +104,11 @@ async function main([role, ...rest]: readonly string[]): Promise<number> {
     case "resolve":
     case "seed":
       return runDatabaseCommand(commandLine);
+    case "replicate":
+      return runSidecar(commandLine);
+    case "status":
+    case "sync":
+      return runControlCommand(commandLine);
     case "run":
       return dryRun(commandLine);
   }
@@ -111,7 +118,7 @@ async function main([role, ...rest]: readonly string[]): Promise<number> {
 async function readCommandLine(words: readonly string[]): Promise<CommandLine> {
   try {
     const commandLine = parseCommandLine(words);
-    if (commandLine.kind === "run") format = logFormat(commandLine);
+    if (commandLine.kind === "run" || commandLine.kind === "replicate") format = logFormat(commandLine);
     return commandLine;
   } catch (error) {
     const { renderRefusalJson } = await import("./cli/render-plan.ts");
@@ -309,7 +316,6 @@ async function runDatabaseCommand(words: DatabaseCommand): Promise<number> {
     });
   }
   const { json } = words;
-  const print = (text: string) => void process.stdout.write(text);
   try {
     const run = { flags: words.flags, command: [] };
     const { lockAndPlan: lock } = await import("./keeper/keeper.ts");
@@ -340,10 +346,72 @@ async function runDatabaseCommand(words: DatabaseCommand): Promise<number> {
   }
 }
 
+/** The keeper without an app, which is its own supervisor: told to stop by a signal, and ended by a second one. */
+async function runSidecar({ flags }: Sidecar): Promise<number> {
+  const log = createLog(format, writeLine, systemClock);
+  const stop = new AbortController();
+  let stopStatus = 0;
+  let isReady = false;
+  let tell: (message: ToKeeper) => void = () => {};
+  for (const name of ["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP"] as const) {
+    process.on(name, (_signal: NodeJS.Signals, number: number) => {
+      if (stopStatus !== 0) {
+        log(warn("stop", `${name} again: ending at once; what is not replicated yet stays on the volume`));
+        process.exit(isReady ? FAILURES.E_FINAL_SYNC.exitStatus : 128 + number);
+      }
+      stopStatus = 128 + number;
+      if (!isReady) return stop.abort(new Error(`stopped by ${name}`));
+      log(info("stop", `${name}: making the last sync`));
+      tell({ kind: "finish" });
+    });
+  }
+  process.on("SIGUSR1", () => {}); // else Node would listen for a debugger
+
+  const { keepInPlace } = await import("./keeper/sidecar.ts");
+  const line = {
+    ready: async () => {
+      isReady = true;
+    },
+    onMessage(listener: typeof tell) {
+      tell = listener;
+    },
+  };
+  try {
+    await keepInPlace(line, await createContext({ flags, command: [] }, stop.signal));
+    return 0;
+  } catch (error) {
+    if (stop.signal.aborted) return stopStatus;
+    throw error;
+  }
+}
+
 /** Node's own SQLite reads a database without leaving side files beside it. */
 async function builtInSqlite(): Promise<Driver> {
   const { createNodeSqliteDriver } = await import("./sqlite/node-sqlite.ts");
   return createNodeSqliteDriver();
+}
+
+async function runControlCommand(words: ControlCommand): Promise<number> {
+  const { signal } = new AbortController(); // a signal ends these as it ends any program
+  const { toldSocket } = await import("./commands/ask-keeper.ts");
+  const { controlSocket } = await import("./steps/places.ts");
+  const { findRunningDatabase } = await import("./steps/find-database.ts");
+  let context: Promise<StepContext> | undefined;
+  const all = () => {
+    context ??= createContext({ flags: words.flags, command: [] }, signal);
+    return context;
+  };
+  const database = async () => findRunningDatabase(await all());
+  // What starts us as the app's child is told the socket, and need not find it by settings that the app has no use for.
+  const told = words.flags.database === undefined && words.flags.volume === undefined && toldSocket(process.env);
+  const socket = told || controlSocket(await database());
+  if (words.kind === "sync") {
+    const { syncCommand } = await import("./commands/sync.ts");
+    await syncCommand(words, { socket, print, signal });
+    return 0;
+  }
+  const { statusCommand } = await import("./commands/status.ts");
+  return statusCommand(words, { socket, database, print, context: { clock: systemClock, signal, all } });
 }
 
 async function runMigrator(): Promise<number> {
@@ -392,7 +460,7 @@ async function createContext(run: Pick<Run, "flags" | "command">, signal: AbortS
 }
 
 /** The format as far as it is known before all settings are read; a wrong one is told by the keeper. */
-function logFormat(run: Run | undefined): LogFormat {
+function logFormat(run: Pick<Run, "flags"> | undefined): LogFormat {
   const told = run?.flags.log ?? process.env["FLYSQLITE_LOG"];
   return told === "json" || told === "quiet" || told === "debug" ? told : "text";
 }

@@ -5,7 +5,8 @@ import { describe, FlysqliteError } from "../base/errors.ts";
 import { FLAGS, type Flag, SWITCHES } from "../config/settings.ts";
 
 export type CommandLine =
-  | { readonly kind: "help" }
+  /** `topic`: the command that help is wanted for, where it has a page of its own. */
+  | { readonly kind: "help"; readonly topic?: HelpTopic }
   | { readonly kind: "version" }
   | {
       readonly kind: "run";
@@ -52,8 +53,22 @@ export type CommandLine =
       readonly as: "applied" | "rolled back";
     }
   | { readonly kind: "seed"; readonly flags: Flags; readonly json: boolean }
+  | { readonly kind: "replicate"; readonly flags: Flags }
+  | { readonly kind: "status"; readonly flags: Flags; readonly json: boolean }
+  | {
+      readonly kind: "sync";
+      readonly flags: Flags;
+      /** How long to wait, such as "5s". */
+      readonly timeout: string | undefined;
+      readonly json: boolean;
+    }
   /** A word that is not for this program: the package's own entry handles it. */
   | { readonly kind: "build" };
+
+/** Commands that have a page of help of their own. */
+export const HELP_TOPICS = ["replicate", "status", "sync"] as const;
+
+export type HelpTopic = (typeof HELP_TOPICS)[number];
 
 type Flags = { readonly [flag in Flag]?: string };
 
@@ -67,13 +82,15 @@ const DATABASE_FLAGS = [
   "seed",
   "seed-timeout",
 ] as const satisfies readonly Flag[];
+/** Those that say how to replicate a database without an app. */
+const IN_PLACE_FLAGS = [...REPLICA_FLAGS, "sync-interval", "stop-timeout"] as const satisfies readonly Flag[];
 
 /**
  * Reads `[run] [flags] [--] [command args…]`. The first word that is neither a flag of ours nor its value begins
  * the app's command, and nothing from there on is looked at.
  */
 export function parseCommandLine(words: readonly string[]): CommandLine {
-  if (words[0] === "help") return { kind: "help" };
+  if (words[0] === "help") return helpOn(words[1]);
   if (words[0] === "build") return { kind: "build" };
   if (words[0] === "restore") return parseRestore(words.slice(1));
   if (words[0] === "snapshots") return parseSnapshots(words.slice(1));
@@ -81,6 +98,9 @@ export function parseCommandLine(words: readonly string[]): CommandLine {
   if (words[0] === "migrate")
     return words[1] === "resolve" ? parseResolve(words.slice(2)) : parseMigrate(words.slice(1));
   if (words[0] === "seed") return parseSeed(words.slice(1));
+  if (words[0] === "replicate") return parseReplicate(words.slice(1));
+  if (words[0] === "status") return parseStatus(words.slice(1));
+  if (words[0] === "sync") return parseSync(words.slice(1));
   const { ours, command } = splitAtCommand(words);
   const values = parse(ours, { strings: FLAGS, booleans: ["dry", "json", "help", "version", ...SWITCHES] });
   if (values["help"] === true) return { kind: "help" };
@@ -175,6 +195,35 @@ function parseSeed(words: readonly string[]): CommandLine {
   const values = parse(words, { strings: DATABASE_FLAGS, booleans: ["json", "help"] });
   if (values["help"] === true) return { kind: "help" };
   return { kind: "seed", flags: readFlags(values), json: values["json"] === true };
+}
+
+function parseReplicate(words: readonly string[]): CommandLine {
+  const values = parse(words, { strings: IN_PLACE_FLAGS, booleans: ["help"] });
+  if (values["help"] === true) return helpOn("replicate");
+  return { kind: "replicate", flags: readFlags(values) };
+}
+
+function parseStatus(words: readonly string[]): CommandLine {
+  const values = parse(words, { strings: REPLICA_FLAGS, booleans: ["json", "help"] });
+  if (values["help"] === true) return helpOn("status");
+  return { kind: "status", flags: readFlags(values), json: values["json"] === true };
+}
+
+function parseSync(words: readonly string[]): CommandLine {
+  const values = parse(words, { strings: [...REPLICA_FLAGS, "timeout"], booleans: ["json", "help"] });
+  if (values["help"] === true) return helpOn("sync");
+  const timeout = values["timeout"];
+  return {
+    kind: "sync",
+    flags: readFlags(values),
+    timeout: typeof timeout === "string" ? timeout : undefined,
+    json: values["json"] === true,
+  };
+}
+
+function helpOn(word: string | undefined): CommandLine {
+  const topic = HELP_TOPICS.find((topic) => topic === word);
+  return topic === undefined ? { kind: "help" } : { kind: "help", topic };
 }
 
 function readFlags(values: Values): Flags {

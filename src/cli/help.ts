@@ -1,5 +1,6 @@
 // What `flysqlite --help` prints. README shows the same tables.
 
+import type { HelpTopic } from "./arguments.ts";
 import { exitStatusRows } from "./exit-statuses.ts";
 
 export function helpText(version: string): string {
@@ -17,7 +18,12 @@ Usage
   flysqlite migrate resolve --applied NAME | --rolled-back NAME
                                                    say what became of a migration
   flysqlite seed                                   run the app's seed
+  flysqlite replicate [--database URL]             replicate beside an app that somebody else starts
+  flysqlite status [--json]                        is the data safe right now?
+  flysqlite sync [--timeout TIME]                  wait until everything committed is in the replica
   npx flysqlite build [--help]                     make an executable with the app's migrations in it
+
+  \`help COMMAND\` and \`COMMAND --help\` say more of the last three.
 
   The first word that is no flag begins the app's command. Without a command the start script of
   package.json runs.
@@ -70,7 +76,85 @@ Examples
 `;
 }
 
-/** One line a failure, by status. */
+/** The page of a command that has one of its own. */
+export function commandHelp(topic: HelpTopic): string {
+  return `${PAGES[topic].trim()}\n`;
+}
+
+/** What all three take to know which database and which replica is meant. */
+const WHICH = `  --database URL     url or path of the database, such as file:./dev.db
+  --volume DIR       where the volume is mounted, for the app's database (default /data)
+  --replica URL      where it is replicated to, such as s3://bucket/path
+  --config FILE      litestream.yml to read (default ./litestream.yml, then /etc/litestream.yml)`;
+
+const PAGES: { readonly [topic in HelpTopic]: string } = {
+  replicate: `
+flysqlite replicate: replicates a database beside an app that somebody else starts
+
+It ships every commit until SIGTERM or SIGINT, then what is left, and ends. It starts no app, and links, restores,
+migrates and seeds nothing. A database that is not there yet is waited for, where the replica is empty; where the
+replica holds its history, bring it back first with \`flysqlite restore\`.
+
+${WHICH}
+  --sync-interval TIME   least time between two uploads (default 1s)
+  --stop-timeout TIME    from the signal to stop to our end (default 4500ms)
+  --log FORMAT           text, json, quiet, or debug (default text)
+
+  Without --database it is the one of litestream.yml, or else the app's on the volume.
+
+Exit status
+  0     told to stop, and everything is in the replica
+  75    E_FINAL_SYNC: told to stop, and not everything is there; the message says how much is missing
+  else  as \`flysqlite --help\` lists them
+
+Examples
+  flysqlite replicate --database /data/app.db --replica s3://bucket/app
+  flysqlite replicate --config /etc/litestream.yml
+`,
+  status: `
+flysqlite status: is the data safe right now?
+
+The first line answers, and the others say why:
+  safe: ...             everything committed is in the replica
+  syncing: ...          all but the last commits, which are on their way
+  not safe: ...         commits wait for longer than 10 s, or than three sync intervals
+  not replicated: ...   no flysqlite runs for the database; what can be told from outside
+
+${WHICH}
+  --json             all of it as JSON, as docs/control.md describes it
+
+Exit status
+  0     safe, syncing
+  75    not safe
+  69    not replicated
+  else  as \`flysqlite --help\` lists them
+
+Examples
+  flysqlite status
+  fly ssh console -C "flysqlite status"
+  flysqlite status --json --database /data/app.db
+`,
+  sync: `
+flysqlite sync: waits until everything that was committed before is in the replica
+
+${WHICH}
+  --timeout TIME     how long to wait (default 30s, at most 10m)
+  --json             the answer as JSON, as docs/control.md describes it
+
+Exit status
+  0     everything that was committed before the call is in the replica
+  75    E_SYNC: not in this time; the message says how much is missing, and why
+  69    E_NO_KEEPER: no flysqlite runs for the database
+  else  as \`flysqlite --help\` lists them
+
+Examples
+  flysqlite sync && fly deploy
+  flysqlite sync --timeout 5s
+  curl --unix-socket "$FLYSQLITE_SOCKET" -X POST 'http://flysqlite/sync?timeout=5s'
+`,
+};
+
+/** One line a status, with the codes that end with it. */
 export function exitStatusTable(): string {
   return exitStatusRows()
     .map(({ status, code, meaning }) => `  ${status.padStart(9)}  ${code === "" ? "" : code.padEnd(26)}${meaning}`)
