@@ -2,15 +2,16 @@
 
 import { existsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { describe, FlysqliteError } from "../base/errors.ts";
 import { resolveDatabaseUrl } from "../prisma/database-url.ts";
-import { openBundle } from "./app-bundle.ts";
+import { type AppBundle, openBundle } from "./app-bundle.ts";
 import type { StepContext } from "./context.ts";
 import { locateDatabase, realpathAsFarAsPresent } from "./observe.ts";
 import { stateDirectory } from "./places.ts";
 
 /** Path of the database that is told by --database or in litestream.yml; else of the app's, on the volume. */
 export async function findDatabaseInPlace(context: StepContext): Promise<string> {
-  return toldPath(context) ?? locateDatabase(await openBundle(context), context);
+  return toldPath(context) ?? appsDatabase(context);
 }
 
 /**
@@ -21,12 +22,30 @@ export async function findRunningDatabase(context: StepContext): Promise<string>
   const told = toldPath(context);
   if (told !== undefined && isInUse(told)) return told;
   try {
-    const onVolume = locateDatabase(await openBundle(context), context);
+    const onVolume = await appsDatabase(context);
     return told === undefined || isInUse(onVolume) ? onVolume : told;
   } catch (error) {
     if (told === undefined) throw error;
     return told; // there is no app, or no volume
   }
+}
+
+/** On the volume, as a start has it. */
+async function appsDatabase(context: StepContext): Promise<string> {
+  let bundle: AppBundle;
+  try {
+    bundle = await openBundle(context);
+  } catch (error) {
+    throw new FlysqliteError(
+      "E_CONFIG",
+      `Cannot tell which database is meant: none is named, and no app is found (${describe(error)})`,
+      {
+        cause: error,
+        hint: "Name it with --database, FLYSQLITE_DATABASE, or in litestream.yml",
+      },
+    );
+  }
+  return locateDatabase(bundle, context);
 }
 
 function isInUse(path: string): boolean {

@@ -1,10 +1,11 @@
-// Litestream's own programs, as oracles: 0.3 is an npm package, 0.5 comes from PyPI where pip is there and reaches it.
+// Litestream's own programs, as oracles: 0.3 is an npm package, 0.5 comes from PyPI where pip is there and reaches it,
+// and its reader also as an extension for SQLite, a package of npm's.
 
 import { execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { ROOT } from "./box.ts";
 
@@ -103,4 +104,29 @@ dbs:
       await ended;
     },
   };
+}
+
+const extension = fileURLToPath(import.meta.resolve("litestream-vfs-linux-amd64/litestream-vfs.so"));
+
+export const canReadAsLitestream = RUNS_HERE;
+
+/** Runs on its own, as the extension can't be unloaded. */
+const READER = `
+  import { DatabaseSync } from "node:sqlite";
+  const { judgeDatabase } = await import(process.env.WORKLOAD);
+  new DatabaseSync(":memory:", { allowExtension: true }).loadExtension(process.env.EXTENSION);
+  console.log(JSON.stringify(judgeDatabase(new DatabaseSync("file:replica.db?vfs=litestream", { readOnly: true }))));
+`;
+
+/** Judges the workload's database in the replica at that directory, as Litestream shows it. */
+export async function judgeByLitestream(replica: string): Promise<unknown> {
+  const env = {
+    ...process.env,
+    EXTENSION: extension,
+    LITESTREAM_REPLICA_URL: pathToFileURL(replica).href,
+    WORKLOAD: pathToFileURL(join(import.meta.dirname, "workload.ts")).href,
+  };
+  const options = { env, timeout: 25_000 };
+  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "--eval", READER], options);
+  return JSON.parse(stdout);
 }

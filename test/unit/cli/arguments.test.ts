@@ -56,6 +56,65 @@ describe("parseCommandLine", () => {
     },
   );
 
+  it.each([
+    [["replicate"], { kind: "replicate", flags: {} }],
+    [
+      [
+        "replicate",
+        "--database",
+        "/data/app.db",
+        "--replica=s3://b/p",
+        "--sync-interval",
+        "2s",
+        "--stop-timeout",
+        "9s",
+      ],
+      {
+        kind: "replicate",
+        flags: { database: "/data/app.db", replica: "s3://b/p", "sync-interval": "2s", "stop-timeout": "9s" },
+      },
+    ],
+    [["status"], { kind: "status", flags: {}, json: false }],
+    [["status", "--json", "--volume", "/vol"], { kind: "status", flags: { volume: "/vol" }, json: true }],
+    [["sync"], { kind: "sync", flags: {}, timeout: undefined, json: false }],
+    [["sync", "--timeout", "5s", "--json"], { kind: "sync", flags: {}, timeout: "5s", json: true }],
+  ])("reads %j", (words, expected) => {
+    expect(parseCommandLine(words)).toEqual(expected);
+  });
+
+  it.each(["replicate", "status", "sync"])("is asked for help on %s in three ways", (topic) => {
+    for (const words of [
+      ["help", topic],
+      [topic, "--help"],
+      [topic, "-h"],
+    ]) {
+      expect(parseCommandLine(words)).toEqual({ kind: "help", topic });
+    }
+  });
+
+  it("has one page for all else", () => {
+    for (const words of [
+      ["help", "run"],
+      ["help", "restore"],
+      ["help", "x"],
+      ["restore", "--help"],
+    ]) {
+      expect(parseCommandLine(words)).toEqual({ kind: "help" });
+    }
+  });
+
+  it.each([
+    [["replicate", "node", "server.js"], "node"],
+    [["replicate", "--seed", "x"], "--seed"],
+    [["replicate", "--dry"], "--dry"],
+    [["status", "--timeout", "5s"], "--timeout"],
+    [["sync", "now"], "now"],
+    [["sync", "--timeout"], "--timeout"],
+  ])("refuses %j, and names what has no place there", (words, name) => {
+    const message = expect.stringContaining(name) as string;
+    expect(() => parseCommandLine(words)).toThrow(expect.objectContaining({ code: "E_USAGE", message }));
+  });
+
   it("is asked for the version, or to build", () => {
     expect(parseCommandLine(["--version"])).toEqual({ kind: "version" });
     expect(parseCommandLine(["build", "--out", "x"])).toEqual({ kind: "build" });

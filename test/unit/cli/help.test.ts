@@ -2,8 +2,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { FAILURES } from "../../../src/base/errors.ts";
+import { HELP_TOPICS, parseCommandLine } from "../../../src/cli/arguments.ts";
 import { exitStatusRows } from "../../../src/cli/exit-statuses.ts";
-import { helpText } from "../../../src/cli/help.ts";
+import { commandHelp, helpText } from "../../../src/cli/help.ts";
 import { FLAGS, SWITCHES } from "../../../src/config/settings.ts";
 
 describe("helpText", () => {
@@ -48,5 +49,50 @@ describe("the table of exit statuses", () => {
       .map(([, status = "", code = "", meaning = ""]) => ({ status, code: code.replaceAll("`", ""), meaning }))
       .filter(({ status }) => /\d/.test(status));
     expect(shown).toEqual(rows);
+  });
+});
+
+describe("the help on a command", () => {
+  it.each(HELP_TOPICS)("of %s begins with its name, fits a terminal, and is listed", (topic) => {
+    const page = commandHelp(topic);
+    expect(page).toMatch(new RegExp(`^flysqlite ${topic}: .*\\n`));
+    for (const line of page.split("\n")) expect(line.length, line).toBeLessThanOrEqual(120);
+    expect(helpText("1.2.3")).toMatch(new RegExp(`^ {2}flysqlite ${topic}\\b`, "m"));
+  });
+
+  it.each(HELP_TOPICS)("of %s has examples that it understands, and no flag that it doesn't", (topic) => {
+    const page = commandHelp(topic);
+    const examples = [...page.slice(page.indexOf("Examples")).matchAll(/flysqlite (\w[^&"\n]*)/g)]
+      .map(([, words = ""]) => words.trim().split(" "))
+      .filter(([word]) => word === topic);
+    expect(examples.length).toBeGreaterThan(0);
+    for (const words of examples) expect(parseCommandLine(words).kind).toBe(topic);
+    for (const [, flag = ""] of page.matchAll(/^ {2}(--[\w-]+)/gm)) {
+      const words = flag === "--json" ? [topic, flag] : [topic, flag, "x"];
+      expect(parseCommandLine(words).kind, flag).toBe(topic);
+    }
+  });
+
+  it("says how each ends", () => {
+    const statuses = (topic: (typeof HELP_TOPICS)[number]) =>
+      [...commandHelp(topic).matchAll(/^ {2}(\d+) {2,}(?:(E_\w+))?/gm)].map(([, status, code]) => [
+        Number(status),
+        code,
+      ]);
+    const { E_FINAL_SYNC, E_SYNC, E_NO_KEEPER } = FAILURES;
+    expect(statuses("replicate")).toEqual([
+      [0, undefined],
+      [E_FINAL_SYNC.exitStatus, "E_FINAL_SYNC"],
+    ]);
+    expect(statuses("status")).toEqual([
+      [0, undefined],
+      [E_SYNC.exitStatus, undefined],
+      [E_NO_KEEPER.exitStatus, undefined],
+    ]);
+    expect(statuses("sync")).toEqual([
+      [0, undefined],
+      [E_SYNC.exitStatus, "E_SYNC"],
+      [E_NO_KEEPER.exitStatus, "E_NO_KEEPER"],
+    ]);
   });
 });

@@ -164,6 +164,29 @@ describe("readSettings", () => {
   });
 });
 
+describe("readSettings, of what is no setting", () => {
+  it("passes over the socket that a keeper tells its app, which may start us again", async () => {
+    const environment = { FLYSQLITE_SOCKET: "/data/.app.db-flysqlite/control.sock" };
+    expect(await read({ environment })).toEqual(await read({}));
+  });
+
+  it("still refuses what is only like it", async () => {
+    expect(await problems({ environment: { FLYSQLITE_SOCKETS: "x" } })).toEqual([
+      expect.stringMatching(/^FLYSQLITE_SOCKETS: no such setting/),
+    ]);
+  });
+
+  it("remembers the database of litestream.yml, for who replicates it where it is", async () => {
+    using directory = temporaryDirectory();
+    const yml = "dbs:\n  - path: /srv/app.db\n    replica:\n      path: /backup/app\n";
+    writeFileSync(join(directory.path, "litestream.yml"), yml);
+    const { litestreamPath, replica } = await read({ workingDirectory: directory.path });
+    expect(litestreamPath?.value).toBe("/srv/app.db");
+    expect(litestreamPath?.source).toMatch(/litestream\.yml:2$/);
+    expect(replica?.value).toEqual({ kind: "file", path: "/backup/app" });
+  });
+});
+
 describe("readSettings, where several sources say something", () => {
   it("prefers flags to variables, variables to litestream.yml, and that to defaults", async () => {
     using directory = temporaryDirectory();

@@ -7,7 +7,6 @@
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 import { FlysqliteError } from "../../../src/base/errors.ts";
@@ -18,6 +17,12 @@ import { makeS3Place } from "../../../src/storage/s3/place.ts";
 import { openS3Store } from "../../../src/storage/s3/store.ts";
 import type { ObjectStore } from "../../../src/storage/store.ts";
 import { installedDriver } from "../../support/driver.ts";
+import {
+  canReadAsLitestream,
+  findLitestream05,
+  judgeByLitestream,
+  restoreByLitestream,
+} from "../../support/litestream.ts";
 import { restoreLatest } from "../../support/replica.ts";
 import { BUCKET, KEY, startS3Server } from "../../support/s3-server.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
@@ -25,29 +30,7 @@ import { judge } from "../../support/workload.ts";
 import { never, rangesAt, replicated } from "./support.ts";
 
 const driver = await installedDriver();
-const program = process.env["LITESTREAM"];
-const extension = fileURLToPath(import.meta.resolve("litestream-vfs-linux-amd64/litestream-vfs.so"));
-const isSupported = process.platform === "linux" && process.arch === "x64";
-
-/** Judges the replica as Litestream shows it. Runs on its own, as the extension can't be unloaded. */
-const READER = `
-  import { DatabaseSync } from "node:sqlite";
-  const { judgeDatabase } = await import(process.env.WORKLOAD);
-  new DatabaseSync(":memory:", { allowExtension: true }).loadExtension(process.env.EXTENSION);
-  console.log(JSON.stringify(judgeDatabase(new DatabaseSync("file:replica.db?vfs=litestream", { readOnly: true }))));
-`;
-
-async function judgeByLitestream(replica: string): Promise<unknown> {
-  const env = {
-    ...process.env,
-    EXTENSION: extension,
-    LITESTREAM_REPLICA_URL: pathToFileURL(replica).href,
-    WORKLOAD: pathToFileURL(join(import.meta.dirname, "../../support/workload.ts")).href,
-  };
-  const options = { env, timeout: 25_000 };
-  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "--eval", READER], options);
-  return JSON.parse(stdout);
-}
+const program = findLitestream05();
 
 /** What flysqlite keeps in a replica beside its LTX files: whose it is, who may write to it, and the rest of a probe. */
 async function leaveOwnObjects(store: ObjectStore): Promise<void> {
@@ -63,7 +46,7 @@ async function leaveOwnObjects(store: ObjectStore): Promise<void> {
   expect(own).toEqual(["flysqlite/identity.json", "flysqlite/lease.json", "flysqlite/probe"]);
 }
 
-describe.skipIf(!isSupported).each([512, 4096])(
+describe.skipIf(!canReadAsLitestream).each([512, 4096])(
   "Litestream 0.5, given a replica with pages of %d bytes",
   (pageSize) => {
     it("sees what was committed, after a busy time with restarts, full copies and VACUUMs", async () => {
@@ -94,7 +77,7 @@ describe.skipIf(!isSupported).each([512, 4096])(
       expect(await judgeByLitestream(directory)).toEqual({ n: last });
       if (program === undefined) return;
       const theirs = join(replica.directory, "theirs.db");
-      await promisify(execFile)(program, ["restore", "-o", theirs, pathToFileURL(directory).href]);
+      await restoreByLitestream(directory, theirs);
       const ours = join(replica.directory, "ours.db");
       await restoreLatest({ store: replica.store, driver, target: ours });
       expect(readFileSync(theirs)).toEqual(readFileSync(ours));
