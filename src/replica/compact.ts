@@ -15,6 +15,7 @@ import { InputRefused, type LtxMerge, openMerge } from "./ltx/merge.ts";
 import { formatLtxName, LEVELS, type LtxFileInfo, SYNC_LEVEL } from "./ltx/names.ts";
 import { restorableTxid } from "./ltx/plan.ts";
 import { formatTxid, type Txid, toTxid } from "./ltx/txid.ts";
+import { release } from "./release.ts";
 import { sameBytes } from "./same-bytes.ts";
 
 /** Files of level 0 on the volume: those that were uploaded, those that wait for it, or both. */
@@ -52,6 +53,9 @@ export type Compactor = {
 
 /** A file of the replica is read this often before it counts as damaged or gone: a network may have been the cause. */
 const TRIES = 2;
+
+/** What a decoder is given at a time, in bytes: it copies as much. */
+const FEED_BYTES = 64 * 1024;
 
 type Merge = Extract<MergePlan, { kind: "merge" }>;
 
@@ -248,7 +252,10 @@ async function* readCopy({ file: { key }, store }: Copy, signal: AbortSignal): A
       sizeBytes += chunk.byteLength;
     }
     if (sizeBytes === 0) return;
-    yield* piece;
+    for (const chunk of piece) {
+      for (let at = 0; at < chunk.byteLength; at += FEED_BYTES) yield chunk.subarray(at, at + FEED_BYTES);
+      release(chunk); // the decoder keeps none of it
+    }
     offset += sizeBytes; // a piece that is not full is the last one
   }
 }

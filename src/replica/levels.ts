@@ -12,7 +12,7 @@ import { FIRST_TXID, laterTxid, NO_TXID, nextTxid, type Txid, toTxid } from "./l
 export const MAX_INPUTS = 256;
 
 /** Memory that a merge may take for its inputs, in bytes. */
-export const MERGE_MEMORY_BYTES = 12 * 1024 * 1024;
+export const MERGE_MEMORY_BYTES = 8 * 1024 * 1024;
 
 /** An input is read in pieces of this size, in bytes: none holds a connection while another one is read. */
 export const PIECE_BYTES = 256 * 1024;

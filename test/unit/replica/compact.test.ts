@@ -219,6 +219,39 @@ describe("compact", () => {
     expect(most).toBe(1);
   });
 
+  it("gives memory back as it goes, and holds a part of each file at most", async () => {
+    const store = createMemoryStore();
+    const history = createHistory(store);
+    const given: Uint8Array[] = [];
+    let most = 0;
+    const wrap = (inner: ObjectStore): ObjectStore => ({
+      ...inner,
+      async get(key, options) {
+        const chunks = await inner.get(key, options);
+        return chunks && noted(chunks);
+      },
+    });
+    async function* noted(chunks: AsyncIterable<Uint8Array>) {
+      for await (const chunk of chunks) {
+        given.push(chunk);
+        yield chunk;
+      }
+      const held = given.reduce((sum, { byteLength }) => sum + byteLength, 0); // 0 for what was given back
+      most = Math.max(most, held);
+    }
+    const { compactor } = setUp({ store, history, wrap });
+    const sizes: number[] = [];
+    for (let number = 1; number <= 6; number += 1) {
+      const found = await putNoise(store, number);
+      history.catalog.add(found);
+      sizes.push(found.sizeBytes);
+    }
+    expect(await compact(compactor)).toMatchObject({ files: 1 });
+    const all = sizes.reduce((sum, size) => sum + size);
+    expect(most).toBeLessThanOrEqual(6 * PIECE_BYTES);
+    expect(all).toBeGreaterThan(2 * most);
+  });
+
   it("reads a file whose size it was told wrong", async () => {
     const { store, history, compactor } = setUp();
     await history.upload(3);
