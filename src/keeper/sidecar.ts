@@ -82,8 +82,7 @@ export async function keepInPlace(line: SidecarLine, told: StepContext): Promise
     const held: Leased<ReplicationPlan> =
       lease === undefined ? await planUnderLease(plansFrom(found, path, context), context) : { planned: found, lease };
     lease = held.lease;
-    running = await begin(held.planned, { ...context, until, lease });
-    if (running === undefined) break;
+    running = await begin(held.planned, { ...context, address, until, lease });
     await ready();
     const replaced = await follow(running, until);
     if (replaced === undefined) break;
@@ -112,13 +111,23 @@ function plansFrom(found: ReplicationPlan, path: string, context: StepContext): 
   };
 }
 
-/** Takes hold of the database as soon as the app lets us; undefined where `until` is aborted first. */
+/** Takes hold of the database as soon as the app lets us. Throws E_FINAL_SYNC where `until` is aborted before. */
 async function begin(
   planned: ReplicationPlan,
-  { until, ...context }: StepContext & { readonly until: AbortSignal; readonly lease: Lease | undefined },
-): Promise<Replication | undefined> {
-  await setWalMode(planned.facts.database.path, { ...context, until });
-  return until.aborted ? undefined : replicate(planned, { ...context, restored: undefined });
+  {
+    address,
+    until,
+    ...context
+  }: StepContext & { readonly address: string; readonly until: AbortSignal; readonly lease: Lease | undefined },
+): Promise<Replication> {
+  const { path } = planned.facts.database;
+  if (!(await setWalMode(path, { ...context, until }))) {
+    const message = `Cannot replicate the last commits: "${address}" lacks those of "${path}", which is kept locked`;
+    throw new FlysqliteError("E_FINAL_SYNC", message);
+  }
+  const replication = await replicate(planned, { ...context, restored: undefined });
+  if (replication === undefined) throw new FlysqliteError("E_INTERNAL", "the replica is gone from the settings");
+  return replication;
 }
 
 /** Ships until told to finish; gives the failure where another file is in the database's place. */

@@ -13,21 +13,30 @@ const PAUSE_MS = 400;
 /** From so many tries in vain on, it is told. */
 const TELL_AFTER = 10;
 
-/** Comes back when that is done, or aborted. */
+/** Gives false where `until` was aborted before that could be done. */
 export async function setWalMode(
   path: string,
-  { sqlite, clock, log, until }: Pick<StepContext, "sqlite" | "clock" | "log"> & { readonly until: AbortSignal },
-): Promise<void> {
+  {
+    sqlite,
+    clock,
+    log,
+    signal,
+    until,
+  }: Pick<StepContext, "sqlite" | "clock" | "log" | "signal"> & { readonly until: AbortSignal },
+): Promise<boolean> {
   const driver = await sqlite(dirname(path));
-  for (let tries = 1; !until.aborted; tries += 1) {
+  const either = AbortSignal.any([signal, until]);
+  for (let tries = 1; !either.aborted; tries += 1) {
     try {
       using connection = driver.open(path, { busyTimeoutMs: TRY_MS });
       connection.exec("PRAGMA journal_mode=WAL");
-      return;
+      return true;
     } catch (error) {
       if (!isBusy(error)) throw error;
       if (tries === TELL_AFTER) log(warn("replicate", `"${path}" is kept locked: waiting to attach to it`));
-      await clock.sleep(PAUSE_MS, { signal: until }).catch(() => {});
+      await clock.sleep(PAUSE_MS, { signal: either }).catch(() => {});
     }
   }
+  signal.throwIfAborted();
+  return false;
 }
