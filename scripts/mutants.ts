@@ -28,6 +28,11 @@ const COMPACT = { file: "src/replica/compact.ts", test: "test/unit/replica/compa
 const KEEP_LEVELS = { file: "src/replica/keep-levels.ts", test: "test/unit/replica/keep-levels.test.ts" } as const;
 const RESTORE = { file: "src/replica/restore-to.ts", test: "test/unit/replica/restore.test.ts" } as const;
 
+const HOLD = { file: "src/replica/lease/hold.ts", test: "test/unit/replica/lease/hold.test.ts" } as const;
+const LEASE_RULES = { file: "src/replica/lease/rules.ts", test: "test/unit/replica/lease/rules.test.ts" } as const;
+const SAFETY = { test: "test/unit/replica/lease/safety.test.ts" } as const;
+const COPY = { file: "src/plan/copy.ts", test: "test/unit/plan/copy.test.ts" } as const;
+
 const MUTANTS: readonly Mutant[] = [
   {
     ...ATTACHED,
@@ -435,6 +440,164 @@ const MUTANTS: readonly Mutant[] = [
       ["else holes.set(level, { level, last: hole.last });", ""],
     ],
     only: "lost files",
+  },
+  {
+    ...HOLD,
+    bug: "any refusal of a renewal counts as a loss",
+    edits: [
+      [
+        "else if (found.content.taking !== content.taking) throw lose(found.content);",
+        "else throw lose(found.content);",
+      ],
+    ],
+  },
+  {
+    ...HOLD,
+    bug: "any refusal of a renewal counts as an earlier try of our own",
+    edits: [["else if (found.content.taking !== content.taking) throw lose(found.content);", ""]],
+  },
+  {
+    ...HOLD,
+    bug: "a store that is away counts as a loss",
+    edits: [
+      [
+        "if (stop.aborted) return;\n          failures += 1;",
+        "if (stop.aborted) return;\n          lose(content);\n          failures += 1;",
+      ],
+    ],
+  },
+  {
+    ...HOLD,
+    bug: "a lease that was deleted begins anew",
+    edits: [
+      [
+        "const again = await writeLease(store, next, {",
+        "const again = await writeLease(store, { ...next, epoch: 1, renewal: 0 }, {",
+      ],
+    ],
+  },
+  {
+    ...HOLD,
+    bug: "a released lease is not told to be one",
+    edits: [['renewal: renewal + 1, state: "released" }', "renewal: renewal + 1 }"]],
+  },
+  {
+    ...SAFETY,
+    file: "src/replica/lease/hold.ts",
+    bug: "a renewed lease holds from the answer on",
+    edits: [
+      [
+        "if (stored !== undefined) {\n        renewed = sent;",
+        "if (stored !== undefined) {\n        renewed = momentOf(clock);",
+      ],
+    ],
+  },
+  {
+    ...SAFETY,
+    file: "src/replica/lease/rules.ts",
+    bug: "a lease holds to its very end, whatever the clocks' speeds",
+    edits: [["return ttlMs / 9;", "return 0 * ttlMs;"]],
+  },
+  {
+    ...SAFETY,
+    file: "src/replica/lease/patience.ts",
+    bug: "another's lease is taken before its time is over",
+    edits: [[">= content.ttlMs;", ">= content.ttlMs * 0.8;"]],
+  },
+  {
+    ...SAFETY,
+    file: "src/replica/lease/take.ts",
+    bug: "a lease is taken as it is now, not as it was when the replica was looked at",
+    edits: [["version: facts.seen?.version, signal", "version: (await readLease(store, { signal }))?.version, signal"]],
+  },
+  {
+    ...LEASE_RULES,
+    bug: "a lease ends by the day's time alone",
+    edits: [["Math.max(passedMs, wallPassedMs)", "wallPassedMs"]],
+  },
+  {
+    ...LEASE_RULES,
+    bug: "a lease ends by the monotonic clock alone",
+    edits: [
+      ["if (Math.abs(wallPassedMs - passedMs) > ttlMs / 2) return false;", ""],
+      ["Math.max(passedMs, wallPassedMs)", "passedMs"],
+    ],
+  },
+  {
+    ...LEASE_RULES,
+    bug: "epochs begin anew where the lease was deleted",
+    edits: [
+      [
+        "Math.max(seen?.content.epoch ?? 0, memory?.epoch ?? 0) + 1",
+        "(seen?.content.epoch ?? memory?.renewal ?? 0) * 1 + 1",
+      ],
+    ],
+  },
+  {
+    ...LEASE_RULES,
+    bug: "a copy of a volume is taken for the volume",
+    edits: [["lag === 0 || lag === 1", "lag !== undefined"]],
+  },
+  {
+    file: "src/replica/lease/probe.ts",
+    bug: "a service that passes over versions counts as one that heeds them",
+    edits: [
+      [
+        'if ((await write("third", otherThan(first))) !== undefined)',
+        'if ((await write("third", otherThan(first))) === "")',
+      ],
+    ],
+    test: "test/unit/replica/lease/probe.test.ts",
+  },
+  {
+    file: "src/replica/replicator.ts",
+    bug: "what is uploaded counts, whoever has the lease by then",
+    edits: [["await guard({ signal }); // an answer", "// an answer"]],
+    test: "test/unit/replica/guard.test.ts",
+  },
+  {
+    file: "src/steps/observe-replica.ts",
+    bug: "what another machine wrote before its lease was read goes unseen",
+    edits: [["seen === undefined || seen.content.taking === memory?.taking", "seen === undefined || memory !== null"]],
+    test: "test/unit/steps/observe-replica.test.ts",
+  },
+  {
+    file: "src/replica/newest.ts",
+    bug: "a transaction of that number is taken for ours",
+    edits: [
+      ["return sameSalts(salts, ownSalts) && offsetBytes", "return ownSalts.length === salts.length && offsetBytes"],
+    ],
+    test: "test/unit/replica/newest.test.ts",
+  },
+  {
+    ...COPY,
+    bug: "an unanswered upload is taken for one that arrived",
+    edits: [
+      [
+        "if (history.lastTxid > acked && !(newest && isWrittenHere(newest, state))) {",
+        "if (history.lastTxid > acked && newest?.header.commit === 0 && isWrittenHere(newest, state)) {",
+      ],
+    ],
+  },
+  {
+    ...COPY,
+    bug: "a replica that another machine began anew is written on",
+    edits: [
+      [
+        "if (history.lastTxid < acked && who !== undefined) {",
+        "if (history.lastTxid < acked && who === undefined && acked === NO_TXID) {",
+      ],
+    ],
+  },
+  {
+    ...COPY,
+    bug: "another database counts as an older state of this one",
+    edits: [
+      [
+        'replicated it before");\n    }\n    throw',
+        'replicated it before");\n    }\n    if (onStaleVolume === "restore") return { kind: "restore", why: "it is another one", stale: true };\n    throw',
+      ],
+    ],
   },
 ];
 

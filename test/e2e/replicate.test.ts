@@ -8,7 +8,12 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { type App, startApp } from "../support/app.ts";
 import { until } from "../support/box.ts";
 import { runFlysqlite, type Started, startFlysqlite } from "../support/flysqlite.ts";
-import { canReadAsLitestream, judgeByLitestream, litestream, restoreByLitestream } from "../support/litestream.ts";
+import {
+  canReadAsLitestream,
+  findLitestream05,
+  judgeByLitestream,
+  restoreByLitestream,
+} from "../support/litestream.ts";
 import { BUCKET, KEY, type S3Server, startS3Server } from "../support/s3-server.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 import { judge, makeDatabase } from "../support/workload.ts";
@@ -95,9 +100,9 @@ describe("flysqlite replicate", () => {
     const last = await app.commit();
     await sync();
     expect(await judgeByLitestream(replica)).toEqual({ n: last });
-    if (litestream === undefined) return;
+    if (findLitestream05() === undefined) return;
     const theirs = join(directory, "theirs.db");
-    await restoreByLitestream(litestream, replica, theirs);
+    await restoreByLitestream(replica, theirs);
     expect(judge(theirs)).toEqual({ n: last });
   });
 

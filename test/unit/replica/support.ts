@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { At } from "../../../src/base/context.ts";
 import { systemClock, systemRandom } from "../../../src/base/system.ts";
 import { type Catalog, createCatalog } from "../../../src/replica/catalog.ts";
-import { unguarded } from "../../../src/replica/lease/hold.ts";
+import { type Guard, unguarded } from "../../../src/replica/lease/hold.ts";
 import { decodeLtx, type LtxSummary } from "../../../src/replica/ltx/decode.ts";
 import { SNAPSHOT_LEVEL } from "../../../src/replica/ltx/names.ts";
 import { createReplicator, type Replicator } from "../../../src/replica/replicator.ts";
@@ -30,6 +30,7 @@ export async function replicated(
     at = () => {},
     wrap = (store) => store,
     wrapLocal = (store) => store,
+    guard = unguarded,
     makeWith = makeDatabase,
   }: {
     readonly pageSize?: number;
@@ -38,6 +39,7 @@ export async function replicated(
     readonly wrap?: (store: ObjectStore) => ObjectStore;
     /** The store on the volume. */
     readonly wrapLocal?: (store: ObjectStore) => ObjectStore;
+    readonly guard?: Guard;
     readonly makeWith?: (path: string, options: { readonly pageSize: number }) => void;
   } = {},
 ) {
@@ -60,7 +62,7 @@ export async function replicated(
       store: wrap(store),
       local: wrapLocal(openFileStore(stateDirectory, { random: systemRandom, durable: false })),
       stateDirectory,
-      guard: unguarded,
+      guard,
       clock: systemClock,
       log: ({ text }) => void (text.startsWith("copied the whole") && fullCopies.push(text)),
       at,

@@ -81,6 +81,7 @@ describe("how long a lease is surely ours", () => {
 
   it("counts what the faster of both clocks says", () => {
     expect(held(25_000, 41_000)).toBe(false);
+    expect(held(41_000, 25_000)).toBe(false);
     expect(held(25_000, 39_000)).toBe(true);
   });
 });
