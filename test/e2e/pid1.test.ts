@@ -141,12 +141,27 @@ describe("a keeper that does nothing any more", () => {
       environment: { ...environment, FLYSQLITE_STOP_TIMEOUT: "2s" },
     });
     await running.line(/probe up/);
-    running.pauseOnly(/@keeper/);
+    running.signalOnly(/@keeper/, "SIGSTOP");
     running.signal("SIGUSR2");
     await running.line(/probe got SIGUSR2/);
     running.signal("SIGTERM");
     expect(await running.ended, running.output()).toBe(7);
     expect(running.output()).toMatch(/the last sync did not end in time.*E_FINAL_SYNC/);
+  });
+});
+
+describe("a signal to every process of the container, as some service managers send it", () => {
+  it("does not end the keeper before the app: the last sync is made all the same", async () => {
+    using box = boxOf();
+    const running = await box.start(probe("deaf"));
+    await running.line(/probe up/);
+    running.signalOnly(/@keeper/, "SIGTERM");
+    running.signalOnly(/\/node probe\.mjs/, "SIGTERM");
+    await running.line(/probe got SIGTERM/);
+    running.signalOnly(/\/node probe\.mjs/, "SIGKILL");
+    expect(await running.ended, running.output()).toBe(137);
+    expect(running.output()).not.toMatch(/the keeper ended/);
+    expect(running.output()).toMatch(/everything is in the replica/);
   });
 });
 

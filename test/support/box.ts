@@ -255,9 +255,9 @@ function observe(child: ChildProcess, port: number, gone: () => void) {
       for (const pid of matching(pattern)) process.kill(pid, "SIGKILL");
     },
 
-    /** Stops them where they are. */
-    pauseOnly(pattern: RegExp): void {
-      for (const pid of matching(pattern)) process.kill(pid, "SIGSTOP");
+    /** Sends them a signal. */
+    signalOnly(pattern: RegExp, name: NodeJS.Signals): void {
+      for (const pid of matching(pattern)) process.kill(pid, name);
     },
 
     /** Ends the whole container at once, as a machine that dies. */
