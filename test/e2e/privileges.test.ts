@@ -149,7 +149,11 @@ describe("the app's environment", () => {
 
   it("has what is the app's, and none of our own settings and keys", async () => {
     using box = boxOf();
-    const { output } = await box.run({ words: ["node", "-e", print], environment });
+    const litestream = {
+      LITESTREAM_ACCESS_KEY_ID: "AKIALITESTREAM",
+      LITESTREAM_SECRET_ACCESS_KEY: "canary-litestream",
+    };
+    const { output } = await box.run({ words: ["node", "-e", print], environment: { ...environment, ...litestream } });
     const found = names(output);
     expect(found).toEqual(expect.arrayContaining(["AWS_SECRET_ACCESS_KEY", "SESSION_SECRET", "DATABASE_URL", "PORT"]));
     expect(found.filter((name) => /^(FLYSQLITE|LITESTREAM)_/.test(name))).toEqual([]);

@@ -45,7 +45,6 @@ const LIBRARIES = [
 /** Secrets that every container of the suite is given. No output of any of them may hold one. */
 export const CANARIES = {
   AWS_SECRET_ACCESS_KEY: "canary-Oph6aiqu/aws+secret",
-  LITESTREAM_SECRET_ACCESS_KEY: "canary-Ua5aej0e/litestream",
   SESSION_SECRET: "canary-eeGh6ohw-of-the-app",
   GITHUB_TOKEN: "canary-ohC4quae-of-the-app",
 };
