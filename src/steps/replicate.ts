@@ -2,18 +2,21 @@
 
 import { basename, dirname } from "node:path";
 import { makePrivateDirectory } from "../base/durable-file.ts";
-import { info, warn } from "../base/events.ts";
+import { describe } from "../base/errors.ts";
+import { debug, info, warn } from "../base/events.ts";
 import type { CopyDecision } from "../plan/copy.ts";
 import type { Facts } from "../plan/facts.ts";
 import { createCatalog } from "../replica/catalog.ts";
 import { createFollower, type Follower } from "../replica/follow.ts";
 import { createLevelKeeper } from "../replica/keep-levels.ts";
-import { type Lease, unguarded } from "../replica/lease/hold.ts";
+import { type Guard, type Lease, unguarded } from "../replica/lease/hold.ts";
+import { isLtxKey } from "../replica/ltx/names.ts";
 import { NO_TXID } from "../replica/ltx/txid.ts";
 import { createReplicator, type Replicator } from "../replica/replicator.ts";
 import { type ReplicationState, readPositions } from "../replica/state.ts";
 import { attach } from "../sqlite/attached.ts";
 import { openFileStore } from "../storage/file.ts";
+import type { ObjectStore } from "../storage/store.ts";
 import type { StepContext } from "./context.ts";
 import { stateDirectory } from "./places.ts";
 
@@ -102,8 +105,26 @@ export async function replicate(
     log,
     signal,
   });
+  void sweep(store, { ...context, guard });
   const { isStillThere, abandon } = attached;
   return { path: database.path, replicator, follower, isStillThere, abandon, close: () => attached.close() };
+}
+
+/** Begun this long ago and not ended, an upload never will be, in milliseconds: the largest take hours. */
+const LEFT_OVER_MS = 24 * 3600 * 1000;
+
+/** Removes what a process that was killed left in the replica. In the background: nothing depends on it. */
+async function sweep(
+  store: ObjectStore,
+  { clock, log, signal, guard }: Pick<StepContext, "clock" | "log" | "signal"> & { readonly guard: Guard },
+): Promise<void> {
+  try {
+    await guard({ signal });
+    const removed = await store.sweep({ signal, isOurs: isLtxKey, beforeMs: clock.now() - LEFT_OVER_MS });
+    if (removed > 0) log(info("replicate", `removed ${removed} uploads from ${store.address} that were never ended`));
+  } catch (error) {
+    if (!signal.aborted) log(debug("replicate", describe(error))); // a key may lack the right to it
+  }
 }
 
 /** The replica's own id where it has a history; else this volume's, unless that belongs to another replica. */

@@ -8,7 +8,7 @@ import { pathToFileURL } from "node:url";
 import type { Random } from "../base/context.ts";
 import { syncDirectory } from "../base/durable-file.ts";
 import { describe, FlysqliteError, systemCode } from "../base/errors.ts";
-import { MAX_SMALL_BYTES, type ObjectInfo, type ObjectStore, type PutOptions } from "./store.ts";
+import { MAX_SMALL_BYTES, type ObjectInfo, type ObjectStore, type PutOptions, type SweepOptions } from "./store.ts";
 
 /** Ends the names of files that are being written. Litestream passes over them too. */
 const TEMPORARY = ".tmp";
@@ -112,8 +112,40 @@ export function openFileStore(
       for (const key of keys) await this.delete(key, options);
     },
 
+    async sweep(options) {
+      try {
+        return await sweepBelow(root, "", options);
+      } catch (error) {
+        throw unreachable(`Cannot remove what was left half-done in "${address}"`, error, options.signal);
+      }
+    },
+
     exactTime: async ({ modifiedMs }) => modifiedMs,
   };
+}
+
+/** Removes temporary files below `directory`, not through links, and gives their number. */
+async function sweepBelow(directory: string, prefix: string, options: SweepOptions): Promise<number> {
+  const { signal, isOurs, beforeMs } = options;
+  signal.throwIfAborted();
+  let removed = 0;
+  const entries = await readdir(directory, { withFileTypes: true }).catch((error: unknown) => {
+    if (systemCode(error) === "ENOENT") return [];
+    throw error;
+  });
+  for (const entry of entries) {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) removed += await sweepBelow(path, `${prefix}${entry.name}/`, options);
+    if (!entry.isFile() || !entry.name.endsWith(TEMPORARY)) continue;
+    // Of the name that it was to get; ours have something between that and the end.
+    const key = `${prefix}${entry.name.slice(0, -TEMPORARY.length)}`;
+    if (!isOurs(key) && !isOurs(key.slice(0, Math.max(0, key.lastIndexOf("."))))) continue;
+    const stats = await statUnlessGone(path);
+    if (stats === undefined || stats.ctimeMs >= beforeMs) continue; // its other time may be set already
+    await rm(path, { force: true });
+    removed += 1;
+  }
+  return removed;
 }
 
 /** The files below `directory`, or undefined if it does not exist. */

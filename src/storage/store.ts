@@ -40,6 +40,14 @@ export type Versioned = { readonly bytes: Uint8Array; readonly version: string }
 /** Size of what counts as small, in bytes. */
 export const MAX_SMALL_BYTES = 64 * 1024;
 
+export type SweepOptions = {
+  readonly signal: AbortSignal;
+  /** Says of a key whether what was to be stored there is the caller's to remove. */
+  readonly isOurs: (key: string) => boolean;
+  /** Begun before this time, in milliseconds since the Unix epoch, by the store's clock. */
+  readonly beforeMs: number;
+};
+
 export type ObjectStore = {
   /** Address without secrets, for messages and to tell stores apart: "file:///backup/db". */
   readonly address: string;
@@ -75,6 +83,11 @@ export type ObjectStore = {
   delete(key: string, options: { readonly signal: AbortSignal }): Promise<void>;
   /** Deletes all of them, in no particular order; absent is fine. When it throws, some may be gone. */
   deleteMany(keys: readonly string[], options: { readonly signal: AbortSignal }): Promise<void>;
+  /**
+   * Removes what writers left half-done that were killed, and gives its number: it is no object and on no list, but
+   * takes room. A writer that is still at it fails.
+   */
+  sweep(options: SweepOptions): Promise<number>;
   /**
    * The time that the writer gave to the object, in milliseconds since the Unix epoch; `modifiedMs` where it gave
    * none. Costs a request where a list doesn't tell it.

@@ -55,6 +55,7 @@ export function createMemoryStore(entries: Iterable<readonly [string, MemoryObje
     async deleteMany(keys) {
       for (const key of keys) objects.delete(key);
     },
+    sweep: async () => 0, // nothing is ever half-done
     exactTime: async ({ modifiedMs }) => modifiedMs,
   };
 }

@@ -19,7 +19,8 @@ export type Operation =
   | "CreateUpload"
   | "UploadPart"
   | "CompleteUpload"
-  | "AbortUpload";
+  | "AbortUpload"
+  | "ListUploads";
 
 export type Fault =
   /** Answered instead of being done; without a code the body is empty. */
@@ -94,7 +95,12 @@ class Refused extends Error {
 }
 
 type Answer = { readonly status: number; readonly headers?: Headers; readonly body?: string | Uint8Array };
-type Upload = { readonly key: string; readonly metadata: Headers; readonly parts: Map<number, StoredObject> };
+type Upload = {
+  readonly key: string;
+  readonly metadata: Headers;
+  readonly parts: Map<number, StoredObject>;
+  readonly begunMs: number;
+};
 type Request = {
   readonly method: string;
   /** Undefined for requests to the bucket. */
@@ -175,7 +181,7 @@ export async function startS3Server(options: ServerOptions = {}) {
     CreateUpload({ key = "", headers }) {
       uploadCount += 1;
       const id = `upload/${uploadCount}+=`;
-      uploads.set(id, { key, metadata: metadataOf(headers), parts: new Map() });
+      uploads.set(id, { key, metadata: metadataOf(headers), parts: new Map(), begunMs: now() });
       const result = `<Bucket>${BUCKET}</Bucket><Key>${escapeText(key)}</Key><UploadId>${escapeText(id)}</UploadId>`;
       return { status: 200, body: `${XML}<InitiateMultipartUploadResult>${result}</InitiateMultipartUploadResult>` };
     },
@@ -207,6 +213,27 @@ export async function startS3Server(options: ServerOptions = {}) {
       uploads.delete(request.query.get("uploadId") ?? "");
       const result = `<Bucket>${BUCKET}</Bucket><ETag>&quot;${etag}&quot;</ETag>`;
       return { status: 200, body: `${XML}<CompleteMultipartUploadResult>${result}</CompleteMultipartUploadResult>` };
+    },
+    ListUploads({ query }) {
+      const after = [query.get("key-marker") ?? "", query.get("upload-id-marker") ?? ""].join("\0");
+      const place = ([id, { key }]: readonly [string, Upload]) => [key, id].join("\0");
+      const all = [...uploads]
+        .filter((upload) => upload[1].key.startsWith(query.get("prefix") ?? "") && place(upload) > after)
+        .sort((a, b) => (place(a) < place(b) ? -1 : 1));
+      const page = all.slice(0, pageKeys);
+      const encoded = query.get("encoding-type") === "url";
+      const written = (key: string) => (encoded ? encode(key).replaceAll("%20", "+") : escapeText(key));
+      const listed = page.map(
+        ([id, { key, begunMs }]) =>
+          `<Upload><Key>${written(key)}</Key><UploadId>${escapeText(id)}</UploadId><Initiated>${new Date(begunMs).toISOString()}</Initiated></Upload>`,
+      );
+      const [lastId = "", last] = page.at(-1) ?? [];
+      const more =
+        all.length > page.length
+          ? `<IsTruncated>true</IsTruncated><NextKeyMarker>${written(last?.key ?? "")}</NextKeyMarker><NextUploadIdMarker>${escapeText(lastId)}</NextUploadIdMarker>`
+          : "<IsTruncated>false</IsTruncated>";
+      const body = `${encoded ? "<EncodingType>url</EncodingType>" : ""}${more}${listed.join("")}`;
+      return { status: 200, body: `${XML}<ListMultipartUploadsResult>${body}</ListMultipartUploadsResult>` };
     },
     AbortUpload(request) {
       uploadOf(request);
@@ -361,6 +388,7 @@ function operationOf({ method, key, query }: Request): Operation | "none" {
   if (query.get("bucket") === "absent") return method === "GET" ? "List" : "Put";
   const uploads = query.has("uploadId");
   if (key === undefined) {
+    if (method === "GET" && query.has("uploads")) return "ListUploads";
     if (method === "GET" && (query.get("list-type") === "2" || query.has("prefix"))) return "List";
     return method === "POST" && query.has("delete") ? "DeleteObjects" : "none";
   }

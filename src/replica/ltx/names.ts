@@ -46,3 +46,8 @@ export function parseLtxName(name: string): { readonly min: Txid; readonly max: 
   const max = parseTxid(last);
   return min >= 1n && min <= max ? { min, max } : undefined;
 }
+
+/** True for a key whose last part is an LTX file's name. */
+export function isLtxKey(key: string): boolean {
+  return parseLtxName(key.slice(key.lastIndexOf("/") + 1)) !== undefined;
+}

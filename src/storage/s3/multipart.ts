@@ -1,6 +1,6 @@
 // Uploads in parts: begun, parts sent some at a time, completed, or aborted so that nothing is left to be paid for.
 //
-// Parts of a process that is killed stay in the bucket until a lifecycle rule removes them; they are no object.
+// Parts of a process that is killed stay in the bucket, which left-overs.ts sees to; they are no object.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
 
 import { FlysqliteError } from "../../base/errors.ts";

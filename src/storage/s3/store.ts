@@ -10,6 +10,7 @@ import type { CredentialsProvider } from "./credentials.ts";
 import { deleteObject, deleteObjects } from "./delete.ts";
 import { createAgent } from "./exchange.ts";
 import { getObject, getVersioned } from "./get.ts";
+import { abortLeftOvers } from "./left-overs.ts";
 import { LIMITS, type Limits } from "./limits.ts";
 import { listAll } from "./list.ts";
 import { isProtected, type S3Place, s3Address } from "./place.ts";
@@ -85,6 +86,14 @@ export function openS3Store(place: S3Place, { clock, random, credentials, log, c
         keys: keys.map(whole),
         what: `Cannot delete ${keys.length} objects of "${address}"`,
         signal,
+      }),
+
+    sweep: ({ isOurs, ...options }) =>
+      abortLeftOvers(client, {
+        ...options,
+        isOurs: (key) => isOurs(key.slice(whole("").length)),
+        prefix: whole(""),
+        what: `Cannot abort what was left half-done in "${address}"`,
       }),
 
     exactTime: ({ key, modifiedMs }, { signal }) =>

@@ -399,6 +399,34 @@ describe("deleting many files", () => {
   });
 });
 
+describe("sweeping a directory", () => {
+  it("removes what a writer that was killed left, where it is old and ours, and nothing that is an object", async () => {
+    const { store, root } = newStore();
+    await store.put("ltx/0/a.ltx", [bytes("a")], { ...options, modifiedMs: 1000 });
+    await store.put("photo", [bytes("p")], options);
+    const left = ["ltx/0/b.ltx.01234567-0123-4123-8123-0123456789ab.tmp", "ltx/0/c.ltx.tmp", "ltx/9/d.ltx.x-1.tmp"];
+    const others = ["photo.tmp", "ltx/0/notes.txt.tmp"];
+    mkdirSync(join(root, "ltx/9"), { recursive: true });
+    for (const name of [...left, ...others]) writeFileSync(join(root, name), "half");
+    const isOurs = (key: string) => key.startsWith("ltx/") && key.endsWith(".ltx");
+    const sweep = (beforeMs: number) => store.sweep({ ...options, isOurs, beforeMs });
+    expect(await sweep(Date.now() - 60_000)).toBe(0);
+    expect(await sweep(Date.now() + 60_000)).toBe(left.length);
+    expect(readdirSync(join(root, "ltx"), { recursive: true }).sort()).toEqual([
+      "0",
+      "0/a.ltx",
+      "0/notes.txt.tmp",
+      "9",
+    ]);
+    expect(await keys(store)).toEqual(["ltx/0/a.ltx", "photo"]);
+  });
+
+  it("finds nothing where there is nothing yet", async () => {
+    const { store } = newStore();
+    expect(await store.sweep({ ...options, isOurs: () => true, beforeMs: Date.now() })).toBe(0);
+  });
+});
+
 describe("what others put there", () => {
   it("is read as it is, with its own time", async () => {
     const { store, root } = newStore();

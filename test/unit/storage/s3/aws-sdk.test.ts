@@ -9,6 +9,8 @@ import {
   DeleteObjectsCommand,
   GetObjectCommand,
   HeadObjectCommand,
+  ListMultipartUploadsCommand,
+  type ListMultipartUploadsCommandOutput,
   ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
@@ -150,5 +152,32 @@ describe("AWS's client and ours on one bucket", () => {
     expect(await store.exactTime({ key: "b", sizeBytes: 6, modifiedMs: 0 }, options)).toBe(
       Date.parse("2024-05-06T07:08:09.123Z"),
     );
+  });
+
+  it("sweeps away uploads that another one never ended, where they are old and ours", async () => {
+    const { client, server, store } = await both();
+    const begin = (Key: string) => client.send(new CreateMultipartUploadCommand({ Bucket, Key }));
+    const old = ["0000/a.ltx", "0000/b c+d.ltx", "0009/a.ltx", "0009/a.ltx", "0009/z.ltx"].map((key) => `my/db/${key}`);
+    const others = ["my/db/photo.jpg", "my/database/0000/a.ltx"];
+    for (const key of [...old, ...others]) await begin(key);
+    const begun = Date.now();
+    server.setClockOffset(600_000);
+    await begin("my/db/0009/new.ltx");
+    server.setClockOffset(0);
+
+    const sweep = () =>
+      store.sweep({ ...options, isOurs: (key) => /^[^/]+\/[^/]+\.ltx$/.test(key), beforeMs: begun + 300_000 });
+    expect(await sweep()).toBe(old.length);
+    const listed: string[] = [];
+    for (let marker: { KeyMarker?: string; UploadIdMarker?: string } | undefined = {}; marker !== undefined; ) {
+      const page: ListMultipartUploadsCommandOutput = await client.send(
+        new ListMultipartUploadsCommand({ Bucket, ...marker }),
+      );
+      listed.push(...(page.Uploads ?? []).map(({ Key = "" }) => Key));
+      const { NextKeyMarker: KeyMarker = "", NextUploadIdMarker: UploadIdMarker = "" } = page;
+      marker = page.IsTruncated === true ? { KeyMarker, UploadIdMarker } : undefined;
+    }
+    expect(listed.sort()).toEqual([...others, "my/db/0009/new.ltx"].sort());
+    expect(await sweep()).toBe(0);
   });
 });

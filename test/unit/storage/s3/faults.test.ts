@@ -69,6 +69,11 @@ const CALLS: Readonly<Record<string, Call>> = {
     right: undefined,
     after: (server) => expect(server.objects.size).toBe(0),
   },
+  sweep: {
+    operation: "ListUploads",
+    run: (store) => store.sweep({ ...options, isOurs: () => true, beforeMs: 1 }),
+    right: 0,
+  },
   "exact time": { operation: "Head", run: (store) => store.exactTime(INFO, options), right: 1 },
   "begin of parts": { operation: "CreateUpload", ...upload },
   "a part": { operation: "UploadPart", ...upload },
@@ -84,7 +89,7 @@ const status = (status: number, code: string, headers = {}): Fault => ({ kind: "
 
 const withAnswers = ["list", "get", "read with a version"];
 const conditional = ["put if absent", "replace"];
-const withXml = ["list", "delete many", "begin of parts", "end of parts"];
+const withXml = ["list", "sweep", "delete many", "begin of parts", "end of parts"];
 const notHead = Object.keys(CALLS).filter((name) => name !== "exact time");
 
 const PASSING: readonly Case[] = [
