@@ -174,6 +174,31 @@ describe("a start whose bucket can't be read", () => {
     expect(server.objects.size).toBe(0);
   });
 
+  it("ends at once when it is told to stop while it restores, and leaves no part of a database", async () => {
+    await using server = await startS3Server();
+    using box = createBox();
+    const environment = fly(server);
+    const first = await start(box, { environment });
+    await first.listening();
+    await add(first, "kept");
+    expect(await first.stop()).toBe(0);
+    box.loseVolume();
+    server.fail("Get", { kind: "hang", when: "mid-body" }, 100, /\.ltx$/);
+    const restoring = await start(box, { environment });
+    const isPart = (name: string) => name.startsWith(".dev.db.");
+    await until(() => readdirSync(box.volume).some(isPart), { what: restoring.output });
+    const stoppedMs = performance.now();
+    expect(await restoring.stop(), restoring.output()).toBe(143);
+    expect(performance.now() - stoppedMs).toBeLessThan(4_000); // less than the time that a stop may take
+    expect(readdirSync(box.volume).filter(isPart)).toEqual([]);
+
+    server.heal();
+    const second = await start(box, { environment });
+    await second.listening();
+    expect(await count(second)).toBe(SEEDED + 1);
+    expect(await second.stop()).toBe(0);
+  });
+
   it("ends at once when it is told to stop while it waits for an answer, and has made nothing", async () => {
     await using server = await startS3Server();
     server.fail("List", { kind: "hang", when: "before" });

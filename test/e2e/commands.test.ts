@@ -2,11 +2,13 @@
 
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { cpSync, existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { RestorePoint } from "../../src/commands/snapshots.ts";
-import { createBox, ROOT } from "../support/box.ts";
+import { createBox, ROOT, until } from "../support/box.ts";
+import { BUCKET, KEY, startS3Server } from "../support/s3-server.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 import { treeOf } from "../support/tree.ts";
 
@@ -112,6 +114,31 @@ describe("flysqlite restore", () => {
     expect(status).toBe(0);
     expect(stdout).toMatch(/ltx\/9\/.*\n.*ltx\/0\/.*\n.*in 2 objects\n$/);
     expect(readdirSync(directory.path)).toEqual(["replica"]);
+  });
+
+  it.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const)("leaves nothing behind when %s stops it", async (signal, status) => {
+    using directory = temporaryDirectory();
+    await using server = await startS3Server();
+    const replica = join(FIXTURES, "v0.5.16/replica/ltx");
+    for (const level of readdirSync(replica)) {
+      for (const name of readdirSync(join(replica, level)))
+        server.put(`db/000${level}/${name}`, readFileSync(join(replica, level, name)));
+    }
+    server.fail("Get", { kind: "hang", when: "mid-body" }, 100);
+    const url = `s3://${BUCKET}/db?endpoint=${server.origin}&region=${server.region}`;
+    const child = execFile(
+      join(ROOT, "dist/flysqlite"),
+      ["restore", "--replica", url, "-o", join(directory.path, "app.db")],
+      { env: { AWS_ACCESS_KEY_ID: KEY.accessKeyId, AWS_SECRET_ACCESS_KEY: KEY.secretAccessKey } },
+    );
+    await until(() => readdirSync(directory.path).length > 0 && server.count("Get") > 0, { what: () => "a restore" });
+    child.kill(signal);
+    const [code] = await once(child, "close");
+    expect(code).toBe(status);
+    expect(readdirSync(directory.path)).toEqual([]);
   });
 
   it("takes an empty replica for a failure, or not, as it is told", async () => {

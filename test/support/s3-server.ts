@@ -119,6 +119,7 @@ export async function startS3Server(options: ServerOptions = {}) {
   const planned: {
     readonly operation: Operation;
     readonly fault: Fault;
+    readonly keys: RegExp;
     times: number;
     state: Map<string, StoredObject>;
   }[] = [];
@@ -242,8 +243,10 @@ export async function startS3Server(options: ServerOptions = {}) {
     },
   };
 
-  function takeFault(operation: Operation): (typeof planned)[number] | undefined {
-    const found = planned.find((plan) => plan.operation === operation && plan.times > 0);
+  function takeFault(operation: Operation, { key = "" }: Request): (typeof planned)[number] | undefined {
+    const found = planned.find(
+      ({ keys, times, ...plan }) => plan.operation === operation && times > 0 && keys.test(key),
+    );
     if (found !== undefined) found.times -= 1;
     return found;
   }
@@ -256,7 +259,7 @@ export async function startS3Server(options: ServerOptions = {}) {
     const operation = operationOf(request);
     const logged: LoggedRequest = { operation, method, path: url, headers, socket: incoming.socket, status: 0 };
     requests.push(logged);
-    const plan = operation === "none" ? undefined : takeFault(operation);
+    const plan = operation === "none" ? undefined : takeFault(operation, request);
     const fault = plan?.fault;
     const reset = () => incoming.socket.resetAndDestroy();
 
@@ -331,9 +334,9 @@ export async function startS3Server(options: ServerOptions = {}) {
     /** All requests so far. */
     requests,
 
-    /** Lets the next `times` requests of this kind fail. */
-    fail(operation: Operation, fault: Fault, times = 1): void {
-      planned.push({ operation, fault, times, state: new Map(objects) });
+    /** Lets the next `times` requests of this kind fail, of those for keys like these. */
+    fail(operation: Operation, fault: Fault, times = 1, keys = /(?:)/): void {
+      planned.push({ operation, fault, keys, times, state: new Map(objects) });
     },
     /** Faults that have not happened yet are taken back. */
     heal(): void {
