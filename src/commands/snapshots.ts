@@ -15,6 +15,10 @@ export type RestorePoint = {
   readonly format: "ltx" | "v03";
   /** For `restore --txid`, or generation and index for `restore --generation --index`. */
   readonly position: string;
+  /** Of an LTX file: 9 is that of full copies, 0 that of single uploads, those between hold merges. */
+  readonly level?: number;
+  /** Of an object of Litestream 0.3. */
+  readonly generation?: string;
   readonly kind: "snapshot" | "changes";
   /** Of the object, compressed, in bytes. */
   readonly sizeBytes: number;
@@ -43,7 +47,7 @@ export function listRestorePoints(
     .filter((file) => all || file.level === SNAPSHOT_LEVEL || file === last)
     .map(({ level, max, key, sizeBytes, modifiedMs }) => {
       const kind = level === SNAPSHOT_LEVEL ? ("snapshot" as const) : ("changes" as const);
-      return { ms: modifiedMs, format: "ltx" as const, position: formatTxid(max), kind, sizeBytes, key };
+      return { ms: modifiedMs, format: "ltx" as const, position: formatTxid(max), level, kind, sizeBytes, key };
     });
   const old = listGenerations(v03).flatMap(({ generation, snapshots, segments }) => {
     const shown = all ? segments : segments.slice(-1);
@@ -51,6 +55,7 @@ export function listRestorePoints(
       ms: object.createdMs,
       format: "v03" as const,
       position: `${generation}/${formatPlace(object)}`,
+      generation: `${generation}`,
       kind: "offset" in object ? ("changes" as const) : ("snapshot" as const),
       sizeBytes: object.sizeBytes,
       key: object.key,
@@ -63,10 +68,13 @@ export function listRestorePoints(
 
 function renderPoints(points: readonly RestorePoint[]): string {
   const rows = [
-    ["TIME", "POSITION", "KIND", "SIZE", "OBJECT"],
-    ...points.map(({ time, position, kind, sizeBytes, key }) => [time, position, kind, formatBytes(sizeBytes), key]),
+    ["TIME", "POSITION", "LEVEL", "KIND", "SIZE", "OBJECT"],
+    ...points.map(({ time, position, level, kind, sizeBytes, key }) => [
+      ...[time, position, level === undefined ? "0.3" : `${level}`],
+      ...[kind, formatBytes(sizeBytes), key],
+    ]),
   ];
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   return `${rows
     .map((row) =>
       row

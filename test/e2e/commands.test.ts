@@ -226,5 +226,15 @@ describe("flysqlite snapshots", () => {
     const { points } = JSON.parse(stdout) as { points: readonly RestorePoint[] };
     expect(new Set(points.map(({ format }) => format))).toEqual(new Set(["ltx", "v03"]));
     expect(points.map(({ time }) => time)).toEqual(points.map(({ time }) => time).sort());
+    for (const { format, level, generation } of points) {
+      expect([typeof level, typeof generation]).toEqual(
+        format === "ltx" ? ["number", "undefined"] : ["undefined", "string"],
+      );
+    }
+    const table = (await run(["snapshots", "--replica", replica])).stdout.trimEnd().split("\n");
+    expect(table[0]).toMatch(/^TIME +POSITION +LEVEL +KIND +SIZE +OBJECT$/);
+    expect(table.length).toBe(points.length + 1);
+    expect(table.join("\n")).toMatch(/Z {2}[0-9a-f]{16} +9 +snapshot +\S+ \S+ +ltx\/9\//);
+    expect(table.join("\n")).toMatch(/Z {2}[0-9a-f]{16}\/[0-9a-f]{8} +0\.3 +snapshot +\S+ \S+ +generations\//);
   });
 });
