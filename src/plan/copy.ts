@@ -26,7 +26,7 @@ export type CopyDecision =
 
 export type CopyFacts = Pick<Facts, "replica" | "state" | "litestream" | "unborn"> &
   Partial<Pick<Facts, "lease" | "newest">> & {
-    readonly database: Pick<Facts["database"], "path" | "state">;
+    readonly database: Pick<Facts["database"], "path" | "state"> & Partial<Pick<Facts["database"], "others">>;
   };
 
 /** Decides, or throws where no copy can be told to be the right one. */
@@ -52,6 +52,8 @@ function decideAbsent({ database, replica, state, unborn }: CopyFacts, history: 
   }
   if (state !== undefined) throw lostBoth(database.path, state.replica, replica?.address);
   if (unborn) return { kind: "create", why: "an earlier start did not finish making it" };
+  const [other] = database.others ?? [];
+  if (other !== undefined) throw renamed(database.path, other);
   const and = replica === undefined ? "no replica is configured" : "the replica is empty";
   return { kind: "create", why: `the volume has none, and ${and}` };
 }
@@ -178,5 +180,16 @@ function lostBoth(path: string, replicatedTo: string, configured: string | undef
     "E_CONFIG",
     `Cannot start without "${path}": this volume had that database and replicated it to "${replicatedTo}", and now ${now}`,
     { hint: "Configure the replica that holds it, or start with an empty volume to begin anew" },
+  );
+}
+
+/** An empty database in the place of the one that the app had: nobody would want that, and nothing else shows it. */
+function renamed(path: string, other: string): FlysqliteError {
+  return new FlysqliteError(
+    "E_CONFIG",
+    `Cannot make "${path}": this volume has "${other}", and one app has one database, so its name seems to have changed`,
+    {
+      hint: `Name the old one with --database, or rename it and its directory; to have both, move ".${other.slice(other.lastIndexOf("/") + 1)}-flysqlite" away`,
+    },
   );
 }

@@ -16,6 +16,8 @@ export type DatabaseFile = {
   readonly sizeBytes: number;
   /** "-wal", "-shm", "-journal" files without a database beside them: SQLite would replay them into the next one. */
   readonly orphans: readonly string[];
+  /** Other databases beside it that flysqlite keeps, by path; looked for where this one is not there. */
+  readonly others?: readonly string[];
 };
 
 /** Litestream's own state beside the database, `.<name>-litestream`, as far as it tells whose copy this is. */

@@ -3,6 +3,7 @@
 // They are hints that are checked against the log and the replica, never trusted alone.
 
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readIfPresent, removeDurably, writeDurably } from "../base/durable-file.ts";
@@ -47,6 +48,11 @@ const FORMAT_VERSION = 1;
 export async function readState(directory: string): Promise<ReplicationState | undefined> {
   const text = await readIfPresent(join(directory, FILE_NAME));
   return text === undefined ? undefined : parseState(text);
+}
+
+/** True where there is one, whether or not it can be read. */
+export function hasState(directory: string): boolean {
+  return existsSync(join(directory, FILE_NAME));
 }
 
 export async function writeState(directory: string, state: ReplicationState): Promise<void> {

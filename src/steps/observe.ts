@@ -8,6 +8,7 @@ import {
   existsSync,
   lstatSync,
   openSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   readSync,
@@ -22,7 +23,7 @@ import { DEFAULT_VOLUME } from "../config/volume.ts";
 import type { AppUrl, DatabaseFile, Entry, Facts } from "../plan/facts.ts";
 import { resolveDatabaseUrl } from "../prisma/database-url.ts";
 import type { Manifest } from "../prisma/manifest.ts";
-import { readState } from "../replica/state.ts";
+import { hasState, readState } from "../replica/state.ts";
 import { DATABASE_HEADER_SIZE, decodeDatabaseHeader } from "../sqlite/header.ts";
 import type { AppBundle } from "./app-bundle.ts";
 import { findCommand } from "./command.ts";
@@ -187,7 +188,19 @@ export function lookAtDatabase(path: string): DatabaseFile {
     state === "present"
       ? []
       : SIDE_FILE_SUFFIXES.map((suffix) => `${path}${suffix}`).filter((side) => existsSync(side));
-  return { path, state, sizeBytes, orphans };
+  const others = state === "present" ? [] : findOthers(path);
+  return { path, state, sizeBytes, orphans, ...(others.length === 0 ? {} : { others }) };
+}
+
+/** Databases beside the one at `path` that have flysqlite's state, were finished, and are there or were replicated. */
+function findOthers(path: string): readonly string[] {
+  const directory = dirname(path);
+  const names = existsSync(directory) ? readdirSync(directory) : [];
+  return names
+    .map((name) => /^\.(.+)-flysqlite$/.exec(name)?.[1] ?? basename(path))
+    .map((name) => join(directory, name))
+    .filter((other) => other !== path && !existsSync(unbornMark(other)))
+    .filter((other) => existsSync(other) || hasState(stateDirectory(other)));
 }
 
 /** Throws E_DB_INVALID for a file that is no whole database. Nobody has it open yet, so it may be opened and closed. */

@@ -144,6 +144,24 @@ describe("a volume that was lost, and what would make an empty production databa
     expect([treeOf(box.volume), treeOf(box.replica)]).toEqual(before);
   });
 
+  it("a database's name that changed is refused beside the old one, and nothing is made", async () => {
+    using box = boxOf(app);
+    const [first] = await startAndCount(box, { environment: { FLYSQLITE_REPLICA: "file:///replica/dev.db" } });
+    await first.stop();
+    const before = [treeOf(box.volume), treeOf(box.replica)];
+    writeFiles(box.app, prisma6('"file:./production.db"'));
+    // As with a bucket, where the path follows from the database's name: it is empty.
+    const renamed = { environment: { FLYSQLITE_REPLICA: "file:///replica/production.db" } };
+    const { exitStatus, output } = await box.run(renamed);
+    expect(output).toMatch(/E_CONFIG: Cannot make "\/data\/production\.db": this volume has "\/data\/dev\.db"/);
+    expect(exitStatus).toBe(78);
+    expect([treeOf(box.volume), treeOf(box.replica)]).toEqual(before);
+
+    // The way out that is told.
+    const told = await box.run({ ...renamed, words: ["run", "--dry", "--database", "file:/data/dev.db"] });
+    expect(told.output).toMatch(/restore +nothing/);
+  });
+
   it("a fresh database is not replicated over another one's history", async () => {
     using box = boxOf(app);
     const [first] = await startAndCount(box);

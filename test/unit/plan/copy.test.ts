@@ -57,6 +57,15 @@ describe("decideCopy, where the volume has no database", () => {
     });
   });
 
+  it("makes none beside another one that the volume has: an app whose database was renamed would be empty", () => {
+    const facts = { ...absent, database: { ...absent.database, others: ["/data/old.db"] } };
+    for (const replica of [undefined, emptyReplica]) {
+      expect(() => decideCopy({ ...facts, replica })).toThrow(refusal("E_CONFIG", '"/data/old.db"'));
+    }
+    expect(decideCopy({ ...facts, replica: replicaUpTo(7n) }).kind).toBe("restore");
+    expect(decideCopy({ ...facts, unborn: true }).kind).toBe("create");
+  });
+
   it("makes one where the replica has an identity and no history", () => {
     expect(decideCopy({ ...absent, replica: { ...emptyReplica, databaseId: "mine" } }).kind).toBe("create");
   });

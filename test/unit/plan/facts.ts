@@ -134,11 +134,13 @@ export function litestreamReplicaUpTo(last: bigint): NonNullable<Facts["replica"
 
 /** A replica that Litestream 0.3 wrote: its generations, oldest first. */
 export function v03Replica(...generations: readonly string[]): NonNullable<Facts["replica"]> {
-  const objects = generations.map((generation, at) => ({
-    key: `generations/${generation}/snapshots/00000000.snapshot.lz4`,
-    sizeBytes: 100,
-    modifiedMs: at,
-  }));
+  const objects = generations.flatMap((generation, at) =>
+    ["snapshots/00000000.snapshot.lz4", "wal/00000000_00000000.wal.lz4"].map((name) => ({
+      key: `generations/${generation}/${name}`,
+      sizeBytes: 100,
+      modifiedMs: at,
+    })),
+  );
   return { ...emptyReplica, v03: listV03(objects) };
 }
 

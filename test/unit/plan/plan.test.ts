@@ -130,7 +130,7 @@ describe("makePlan", () => {
   it("restores what Litestream 0.3 wrote, and begins a history of its own beside it", () => {
     const plan = planned({ ...firstStart, replica: v03Replica("0123456789abcdef") });
     expect(line(plan, "restore")).toBe(
-      `restore ${DATABASE} from ${REPLICA}, because the volume has no database, the replica has 1 objects`,
+      `restore ${DATABASE} from ${REPLICA}, because the volume has no database, the replica has 2 objects`,
     );
     expect(line(plan, "replicate")).toBe(`to ${REPLICA} (--replica), because begins with a copy of the whole database`);
   });

@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { Clock } from "../../../src/base/context.ts";
 import type { FlysqliteError } from "../../../src/base/errors.ts";
@@ -309,6 +309,24 @@ describe("observe on the database", () => {
     for (const suffix of ["-wal", "-shm", "-journal", "-other"]) writeFileSync(`${onVolume}${suffix}`, "x");
     const orphans = ["-wal", "-shm", "-journal"].map((suffix) => `${onVolume}${suffix}`);
     expect((await facts()).database.orphans).toEqual(orphans);
+  });
+
+  it("finds other databases beside one that is not there, where flysqlite keeps them", async () => {
+    const { onVolume, facts } = world();
+    const beside = (name: string) => join(dirname(onVolume), name);
+    const keeps = (name: string, ...files: readonly string[]) => {
+      mkdirSync(stateDirectory(beside(name)));
+      for (const file of files) writeFileSync(join(stateDirectory(beside(name)), file), "");
+    };
+    keeps("here.db");
+    await makeDatabase(beside("here.db"));
+    keeps("lost.db", "replication.json"); // replicated, so that it was once there
+    keeps("never-finished.db", "unborn");
+    keeps("never-begun.db", "lock");
+    await makeDatabase(beside("someone-elses.db"));
+    expect((await facts()).database.others?.toSorted()).toEqual([beside("here.db"), beside("lost.db")]);
+    await makeDatabase(onVolume);
+    expect((await facts()).database.others).toBeUndefined();
   });
 
   it("takes the log of a database that is there for its own", async () => {
