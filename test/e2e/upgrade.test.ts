@@ -1,7 +1,8 @@
 // A release with one more migration, built as users build: `flysqlite build` in the app's directory.
 
 import { execFileSync } from "node:child_process";
-import { mkdirSync, rmdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, rmdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { copyTestApp, createBox, ROOT } from "../support/box.ts";
@@ -66,5 +67,17 @@ describe("a release with a new migration", () => {
       /E_BUILD.*P3018[\s\S]*20260101000000_broken[\s\S]*no such table: Nobody/,
     );
     expect(() => execFileSync(out)).toThrow(/ENOENT/);
+  });
+});
+
+describe("the same app", () => {
+  it("gives the same executable, in whichever directory and whenever it is built", () => {
+    const built = [1, 2].map(() => {
+      using directory = temporaryDirectory();
+      const out = join(directory.path, "flysqlite");
+      build(["--app", appToBuild(directory.path), "--out", out]);
+      return createHash("sha256").update(readFileSync(out)).digest("hex");
+    });
+    expect(built[0]).toBe(built[1]);
   });
 });
