@@ -10,17 +10,12 @@ import { DatabaseSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { systemClock, systemRandom } from "../src/base/system.ts";
-import { createCatalog } from "../src/replica/catalog.ts";
-import { unguarded } from "../src/replica/lease/hold.ts";
-import { NO_TXID } from "../src/replica/ltx/txid.ts";
-import { createReplicator } from "../src/replica/replicator.ts";
-import { attach } from "../src/sqlite/attached.ts";
 import { createNodeSqliteDriver } from "../src/sqlite/node-sqlite.ts";
-import { openFileStore } from "../src/storage/file.ts";
 import { createCredentials } from "../src/storage/s3/credentials.ts";
 import { parseS3Url } from "../src/storage/s3/place.ts";
 import { openS3Store } from "../src/storage/s3/store.ts";
 import { findLitestream03, findLitestream05 } from "../test/support/litestream.ts";
+import { replicateTo } from "../test/support/replicate.ts";
 import { BUCKET, KEY, startS3Server } from "../test/support/s3-server.ts";
 import { temporaryDirectory } from "../test/support/temporary.ts";
 
@@ -240,26 +235,12 @@ async function replicateByFlysqlite(): Promise<void> {
   });
   using store = openS3Store(parseS3Url(urlOf("flysqlite")), { clock: systemClock, random: systemRandom, credentials });
   // Of the library that makes the database, too: two of them in one process would drop each other's locks.
-  const attached = attach(database(), { driver: createNodeSqliteDriver(), at: () => {} });
-  const { signal } = new AbortController();
-  const replicator = await createReplicator({
-    attached,
-    start: { databaseId: systemRandom.uuid(), lastTxid: NO_TXID, known: [] },
-    store,
-    local: openFileStore(directory.path, { random: systemRandom, durable: false }),
-    stateDirectory: directory.path,
-    catalog: createCatalog(),
-    guard: unguarded,
-    clock: systemClock,
-    log: () => {},
-    at: () => {},
-    signal,
-  });
-  await replicator.sync({ signal });
-  await replicator.snapshot({ signal });
+  const driver = createNodeSqliteDriver();
+  using replicating = await replicateTo(store, { path: database(), stateDirectory: directory.path, driver });
+  await replicating.sync();
+  await replicating.snapshot();
   for (let commit = 0; commit < COMMITS; commit += 1) {
     change(connection);
-    await replicator.sync({ signal });
+    await replicating.sync();
   }
-  attached.close();
 }

@@ -6,18 +6,15 @@ import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
-import { systemClock, systemRandom } from "../../src/base/system.ts";
-import { NO_TXID } from "../../src/replica/ltx/txid.ts";
-import { createReplicator } from "../../src/replica/replicator.ts";
-import { attach } from "../../src/sqlite/attached.ts";
+import { systemRandom } from "../../src/base/system.ts";
 import { createNodeSqliteDriver } from "../../src/sqlite/node-sqlite.ts";
 import { openFileStore } from "../../src/storage/file.ts";
 import { ROOT } from "../support/box.ts";
+import { replicateTo } from "../support/replicate.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
 const GIB = 2 ** 30;
 const PAGE_SIZE = 65_536;
-const signal = new AbortController().signal;
 
 /** Rows of a megabyte, which shrink to next to nothing on their way. */
 const FILL = `
@@ -36,24 +33,21 @@ describe("a database beyond 1 GiB", () => {
       database.exec(`PRAGMA page_size = ${PAGE_SIZE}; PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; ${FILL}`);
       database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     }
-    const attached = attach(path, { driver: createNodeSqliteDriver(), at: () => {} });
-    const replicator = createReplicator({
-      attached,
-      start: { databaseId: systemRandom.uuid(), lastTxid: NO_TXID, position: undefined },
-      store: openFileStore(replica, { random: systemRandom }),
-      stateDirectory: directory.path,
-      clock: systemClock,
-      log: () => {},
-      at: () => {},
-    });
-    await replicator.sync({ signal });
     {
-      using database = new DatabaseSync(path);
-      database.exec("UPDATE fill SET content = randomblob(200000) WHERE n IN (3, 1050, 1099)");
-      database.exec("INSERT INTO fill VALUES (2000, randomblob(3000000))");
-      await replicator.sync({ signal });
+      const store = openFileStore(replica, { random: systemRandom });
+      using replicating = await replicateTo(store, {
+        path,
+        stateDirectory: directory.path,
+        driver: createNodeSqliteDriver(),
+      });
+      await replicating.sync();
+      {
+        using database = new DatabaseSync(path);
+        database.exec("UPDATE fill SET content = randomblob(200000) WHERE n IN (3, 1050, 1099)");
+        database.exec("INSERT INTO fill VALUES (2000, randomblob(3000000))");
+        await replicating.sync();
+      }
     }
-    attached.close(); // the last one: the log goes into the file
 
     const output = join(directory.path, "restored.db");
     execFileSync(join(ROOT, "dist/flysqlite"), ["restore", "--replica", replica, "-o", output], { stdio: "pipe" });
