@@ -1,8 +1,10 @@
 // An app's executable, from the app's directory: what `flysqlite build` does, and `npm run build` for the tests' app.
 
 import { info, type Log, warn } from "../src/base/events.ts";
+import { formatBytes } from "../src/base/format.ts";
 import { inspectProject } from "../src/prisma/project.ts";
 import { type Executable, makeExecutable } from "./make-executable.ts";
+import type { Template } from "./make-template.ts";
 import { packBundle } from "./pack-bundle.ts";
 import { proveMigrations } from "./prove-migrations.ts";
 import { inspectNode, targetName } from "./target.ts";
@@ -17,6 +19,8 @@ export type BuildSettings = {
   readonly node: string;
   /** Path of the bundled program. */
   readonly program: string;
+  /** False where a first start is to apply the migrations one by one. Default: true. */
+  readonly template?: boolean;
 };
 
 /** Makes an executable that carries no app: it reads the one in the directory where it is started. */
@@ -40,13 +44,21 @@ export async function buildApp(settings: BuildSettings, log: Log): Promise<Execu
   log(info("build", `start: ${manifest.start ?? "none, so the image's CMD has to say what to run"}`));
   for (const warning of warnings) log(warn("build", warning));
 
-  await proveMigrations(migrations, lockFile);
+  const made = await proveMigrations(migrations, lockFile);
   log(info("build", `migrations: ${migrations.length}, which apply to an empty database`));
+  const template = settings.template !== false && "bytes" in made ? made.bytes : undefined;
+  log(info("build", `template: ${describeTemplate(made, template)}`));
 
-  const bundle = packBundle({ manifest, schemaFiles, migrations, lockFile });
+  const bundle = packBundle({ manifest, schemaFiles, migrations, lockFile, template });
   const { sizeBytes, stripped } = await makeExecutable({ program, bundle, node, out });
   log(info("build", `node: ${node.version}, ${targetName(node.target)}${stripped ? ", stripped" : ""}`));
   if (!stripped) log(info("build", "not stripped: with binutils in the build stage it would be 18 MB smaller"));
   log(info("build", `wrote ${out}, ${Math.round(sizeBytes / 1e6)} MB`));
   return { sizeBytes, stripped };
+}
+
+function describeTemplate(made: Template, used: Uint8Array | undefined): string {
+  if (used !== undefined) return `a database of ${formatBytes(used.byteLength)}, which a first start begins with`;
+  const why = "whyNone" in made ? made.whyNone : "--no-template";
+  return `none, so a first start applies the migrations one by one: ${why}`;
 }

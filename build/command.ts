@@ -15,6 +15,7 @@ Options:
   --app DIR      the app's directory (default: .)
   --schema PATH  the Prisma schema, or its directory (default: where Prisma looks)
   --out FILE     the executable to make (default: ./flysqlite)
+  --no-template  let a first start apply the migrations one by one
   --bare         make one that carries no app: it reads prisma/ where it is started
   --node FILE    the Node 24 to build on (default: the one that runs this)
   --help         show this
@@ -35,7 +36,7 @@ export type BuildCommandContext = {
 
 /** Runs the command. `words` are those after "build". Throws FlysqliteError. */
 export async function runBuildCommand(words: readonly string[], context: BuildCommandContext): Promise<void> {
-  const { app, schema, out, node, bare, help } = parseWords(words);
+  const { app, schema, out, node, bare, help, "no-template": noTemplate } = parseWords(words);
   if (help === true) {
     context.print(BUILD_HELP);
     return;
@@ -47,6 +48,7 @@ export async function runBuildCommand(words: readonly string[], context: BuildCo
     out: resolve(workingDirectory, out ?? "flysqlite"),
     node: node === undefined ? execPath : resolve(workingDirectory, node),
     program,
+    template: noTemplate !== true,
   };
   if (bare === true) await buildBare(settings, log);
   else await buildApp(settings, log);
@@ -62,6 +64,7 @@ function parseWords(words: readonly string[]) {
         out: { type: "string" },
         node: { type: "string" },
         bare: { type: "boolean" },
+        "no-template": { type: "boolean" },
         help: { type: "boolean", short: "h" },
       },
     }).values;

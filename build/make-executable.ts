@@ -83,7 +83,13 @@ type BlobIngredients = Omit<Ingredients, "out"> & { readonly workshop: string };
 /** Made by the target's Node itself, as the code cache in it fits only the V8 that made it. */
 async function makeBlob({ program, bundle, node, workshop }: BlobIngredients): Promise<string> {
   const files: { readonly [name in AssetName]?: Uint8Array } =
-    bundle === undefined ? {} : { "index.json": bundle.indexJson, "bundle.tar": bundle.bundleTar };
+    bundle === undefined
+      ? {}
+      : {
+          "index.json": bundle.indexJson,
+          "bundle.tar": bundle.bundleTar,
+          ...(bundle.template === undefined ? {} : { "template.db": bundle.template }),
+        };
   const assets: { readonly [name in AssetName]?: string } = {
     ...Object.fromEntries(Object.keys(files).map((name) => [name, name])),
     "better_sqlite3.node": addonPath(node.target),

@@ -25,12 +25,18 @@ export type BundleContent = {
   readonly migrations: readonly Migration[];
   /** Text of migration_lock.toml. */
   readonly lockFile: string | undefined;
+  /** A database's file with all migrations applied, if a first start is to begin from it. */
+  readonly template?: Uint8Array | undefined;
 };
 
-/** The two assets that a bundle consists of. */
-export type PackedBundle = { readonly indexJson: Uint8Array; readonly bundleTar: Uint8Array };
+/** The assets that a bundle consists of. */
+export type PackedBundle = {
+  readonly indexJson: Uint8Array;
+  readonly bundleTar: Uint8Array;
+  readonly template?: Uint8Array | undefined;
+};
 
-export function packBundle({ manifest, schemaFiles, migrations, lockFile }: BundleContent): PackedBundle {
+export function packBundle({ manifest, schemaFiles, migrations, lockFile, template }: BundleContent): PackedBundle {
   const manifestText = JSON.stringify(manifest);
   const files: ArchiveFile[] = [
     ...placeSchema(schemaFiles),
@@ -48,8 +54,9 @@ export function packBundle({ manifest, schemaFiles, migrations, lockFile }: Bund
     manifestSha256: sha256(manifestText),
     bundleSha256: sha256(bundleTar),
     bundleSizeBytes: bundleTar.length,
+    ...(template === undefined ? {} : { templateSha256: sha256(template) }),
   };
-  return { indexJson: Buffer.from(JSON.stringify(index)), bundleTar };
+  return { indexJson: Buffer.from(JSON.stringify(index)), bundleTar, template };
 }
 
 /** A file of the archive, or without `bytes` a directory. */

@@ -14,12 +14,16 @@ import { readLedger } from "../src/prisma/ledger.ts";
 import type { Migration } from "../src/prisma/manifest.ts";
 import type { Connection } from "../src/sqlite/driver.ts";
 import { createNodeSqliteDriver } from "../src/sqlite/node-sqlite.ts";
+import { makeTemplate, type Template } from "./make-template.ts";
 
 const driver = createNodeSqliteDriver({ doubleQuotedStrings: true });
 const open = (path: string): Connection => driver.open(path, { busyTimeoutMs: BUSY_TIMEOUT_MS });
 
-/** Applies the migrations to databases of its own. Throws E_BUILD, with Prisma's text, where they don't apply. */
-export async function proveMigrations(migrations: readonly Migration[], lockFile?: string): Promise<void> {
+/**
+ * Applies the migrations to databases of its own, and gives what came of it as a template. Throws E_BUILD, with Prisma's
+ * text, where they don't apply.
+ */
+export async function proveMigrations(migrations: readonly Migration[], lockFile?: string): Promise<Template> {
   requireSqlite();
   const directory = await mkdtemp(join(tmpdir(), "flysqlite-prove-"));
   try {
@@ -41,6 +45,7 @@ export async function proveMigrations(migrations: readonly Migration[], lockFile
         hint: "This is a defect of flysqlite: please report it with your migrations",
       });
     }
+    return makeTemplate(byFlysqlite, driver);
   } finally {
     await rm(directory, { recursive: true, force: true });
   }

@@ -261,6 +261,7 @@ async function dryRun(run: Run): Promise<number> {
   const { openBundle } = await import("./steps/app-bundle.ts");
   const { renderPlan, renderPlanJson, renderRefusalJson } = await import("./cli/render-plan.ts");
   try {
+    // Node's own SQLite reads a database without leaving side files beside it.
     const context = { ...(await createContext(run, new AbortController().signal)), sqlite: builtInSqlite };
     const planned = await plan(await openBundle(context), context);
     print(run.json ? renderPlanJson(planned) : renderPlan(planned));
@@ -317,25 +318,25 @@ async function runDatabaseCommand(words: DatabaseCommand): Promise<number> {
   }
   const { json } = words;
   try {
-    const run = { flags: words.flags, command: [] };
-    const { lockAndPlan: lock } = await import("./keeper/keeper.ts");
+    const { lockAndPlan } = await import("./keeper/keeper.ts");
     const telling = {
       json,
       print,
-      lockAndPlan: (...[bundle, context]: Parameters<LockAndPlan>) => lock(bundle, { ...context, again: false }),
+      lockAndPlan: (...[bundle, context]: Parameters<LockAndPlan>) => lockAndPlan(bundle, { ...context, again: false }),
     };
+    const told = await createContext({ flags: words.flags, command: [] }, stop.signal);
+    // Node's own SQLite: nothing has to be loaded from a file, and a look leaves no side files.
+    const context: StepContext = { ...told, sqlite: builtInSqlite };
     if (words.kind === "seed") {
       const { seedCommand } = await import("./commands/seed.ts");
-      await seedCommand(await createContext(run, stop.signal), telling);
+      await seedCommand(context, telling);
     } else if (words.kind === "resolve") {
       const { resolveCommand } = await import("./commands/resolve.ts");
-      await resolveCommand(words, await createContext(run, stop.signal), telling);
-    } else if (words.dry) {
-      const { migrateStatus } = await import("./commands/migrate.ts");
-      await migrateStatus({ ...(await createContext(run, stop.signal)), sqlite: builtInSqlite }, telling);
+      await resolveCommand(words, context, telling);
     } else {
-      const { migrateCommand } = await import("./commands/migrate.ts");
-      await migrateCommand(words, await createContext(run, stop.signal), telling);
+      const { migrateCommand, migrateStatus } = await import("./commands/migrate.ts");
+      if (words.dry) await migrateStatus(context, telling);
+      else await migrateCommand(words, context, telling);
     }
     return 0;
   } catch (error) {

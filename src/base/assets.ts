@@ -8,7 +8,7 @@ export type Assets = {
 };
 
 /**
- * `index.json`: manifest and hashes. `bundle.tar`: the app's bundle. `better_sqlite3.node`: SQLite's native addon.
- * `koffi.node`: the one for system calls.
+ * `index.json`: manifest and hashes. `bundle.tar`: the app's bundle. `template.db`: a database with all migrations
+ * applied. `better_sqlite3.node`: SQLite's native addon. `koffi.node`: the one for system calls.
  */
-export type AssetName = "index.json" | "bundle.tar" | "better_sqlite3.node" | "koffi.node";
+export type AssetName = "index.json" | "bundle.tar" | "template.db" | "better_sqlite3.node" | "koffi.node";

@@ -18,6 +18,8 @@ export type BundleIndex = {
   /** SHA-256 of the archive, 64 lower case hex digits. */
   readonly bundleSha256: string;
   readonly bundleSizeBytes: number;
+  /** Where there is a template database: its SHA-256, likewise. */
+  readonly templateSha256?: string;
 };
 
 export type BundledMigrations = {
@@ -34,6 +36,7 @@ export type IndexFile = {
   readonly manifestSha256: string;
   readonly bundleSha256: string;
   readonly bundleSizeBytes: number;
+  readonly templateSha256?: string;
 };
 
 /** Ten times what the largest Prisma projects hold in schema and migrations, and no burden for a small machine. */
@@ -49,9 +52,26 @@ export const MAX_FILE_SIZE_BYTES = 16 * 1024 * 1024;
 export function readIndex(assets: Assets): BundleIndex | undefined {
   const bytes = assets.read("index.json");
   if (bytes === undefined) return undefined;
-  const { manifest, manifestSha256, bundleSha256, bundleSizeBytes } = parseIndexFile(bytes);
+  const { manifest, manifestSha256, ...others } = parseIndexFile(bytes);
   if (sha256(manifest) !== manifestSha256) throw damaged("the manifest does not have the SHA-256 that the index names");
-  return { manifest: refusing(() => parseManifest(JSON.parse(manifest))), bundleSha256, bundleSizeBytes };
+  const { bundleSha256, bundleSizeBytes, templateSha256 } = others;
+  const digests = { bundleSha256, bundleSizeBytes, ...(templateSha256 === undefined ? {} : { templateSha256 }) };
+  return { manifest: refusing(() => parseManifest(JSON.parse(manifest))), ...digests };
+}
+
+/**
+ * The template database's file; undefined where there is none. The archive is looked at as well, as far as its digest
+ * goes: a start that makes a database is not made with a damaged executable.
+ */
+export function readTemplate(assets: Assets, index: BundleIndex): Uint8Array | undefined {
+  if (index.templateSha256 === undefined) return undefined;
+  readVerified(assets, index);
+  const bytes = assets.read("template.db");
+  if (bytes === undefined) throw damaged("template.db is missing");
+  if (sha256(bytes) !== index.templateSha256) {
+    throw damaged("template.db does not have the SHA-256 that the index names");
+  }
+  return bytes;
 }
 
 /** Reads the migrations' scripts out of the archive. Throws E_BUNDLE where it isn't what the index promises. */
@@ -109,8 +129,10 @@ function parseIndexFile(bytes: Uint8Array): IndexFile {
     "bundleSizeBytes" in value &&
     typeof value.bundleSizeBytes === "number"
   ) {
-    const { formatVersion, manifest, manifestSha256, bundleSha256, bundleSizeBytes } = value;
-    return { formatVersion, manifest, manifestSha256, bundleSha256, bundleSizeBytes };
+    const { manifest, manifestSha256, bundleSha256, bundleSizeBytes } = value;
+    const index = { formatVersion: 1 as const, manifest, manifestSha256, bundleSha256, bundleSizeBytes };
+    if (!("templateSha256" in value)) return index;
+    if (typeof value.templateSha256 === "string") return { ...index, templateSha256: value.templateSha256 };
   }
   throw damaged("index.json is not an index of this version of flysqlite");
 }

@@ -1,11 +1,14 @@
 // Changes a database so that a failure, a kill or a power cut leaves it as it was before.
 
+import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { debug, info, type Step } from "../base/events.ts";
 import { formatBytes, formatDuration } from "../base/format.ts";
+import { copyDatabase, type DatabaseCopy } from "../sqlite/copy-database.ts";
 import { holdRestorePoint, type RestorePoint } from "../sqlite/restore-point.ts";
 import type { StepContext } from "./context.ts";
 import { askMigrator, requireAnswer } from "./migrator-child.ts";
+import { SIDE_FILE_SUFFIXES } from "./places.ts";
 import { leaveWal, putBack, withOutcome } from "./put-back.ts";
 import { copyPlace, removeUnfinished, writeUnfinished } from "./unfinished.ts";
 
@@ -71,11 +74,20 @@ async function takeRestorePoint(
     log(info(step, `restore point: ${formatBytes(sizeBytes)} kept by holding the log, nothing copied, in ${took()}`));
     return held;
   }
-  const to = copyPlace(path);
-  const answer = await askMigrator({ kind: "copy", path, to }, context);
-  const { sizeBytes, shared } = requireAnswer(answer, "copied", "Cannot make a restore point");
+  const { sizeBytes, shared } = await makeCopy({ path, isNew }, context);
   const how = shared ? "shared block by block, nothing copied" : "copied and compared";
   const event = `restore point: ${formatBytes(sizeBytes)} ${how} in ${took()}, as ${copyBecause}`;
   log(isNew ? debug(step, event) : info(step, event));
-  return { point: { kind: "copy", path: to }, [Symbol.dispose]: () => {} };
+  return { point: { kind: "copy", path: copyPlace(path) }, [Symbol.dispose]: () => {} };
+}
+
+/** By the migrating child, which makes sure that nobody uses the database; one that was just made is nobody's yet. */
+async function makeCopy(
+  { path, isNew }: { readonly path: string; readonly isNew: boolean },
+  context: StepContext,
+): Promise<DatabaseCopy> {
+  const to = copyPlace(path);
+  if (isNew && SIDE_FILE_SUFFIXES.every((suffix) => !existsSync(`${path}${suffix}`))) return copyDatabase(path, to);
+  const answer = await askMigrator({ kind: "copy", path, to }, context);
+  return requireAnswer(answer, "copied", "Cannot make a restore point");
 }

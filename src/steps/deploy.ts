@@ -11,13 +11,14 @@ import { info } from "../base/events.ts";
 import { formatDuration } from "../base/format.ts";
 import type { Plan } from "../plan/plan.ts";
 import { findJournalPragma } from "../prisma/journal-pragmas.ts";
-import type { Migration } from "../prisma/manifest.ts";
+import type { BundledMigration, Migration } from "../prisma/manifest.ts";
 import type { Txid } from "../replica/ltx/txid.ts";
 import { readState } from "../replica/state.ts";
 import { DATABASE_HEADER_SIZE, decodeDatabaseHeader } from "../sqlite/header.ts";
 import type { AppBundle } from "./app-bundle.ts";
 import { changeSafely } from "./change-safely.ts";
 import type { StepContext } from "./context.ts";
+import { makeFromTemplate } from "./from-template.ts";
 import { countInterruption, forgetInterruptions, refuseAfterInterruptions } from "./interruptions.ts";
 import { askMigrator, requireAnswer } from "./migrator-child.ts";
 import { stateDirectory, unbornMark } from "./places.ts";
@@ -39,6 +40,8 @@ export type Deployment = {
   readonly wasWal: boolean;
   /** Why nobody may have the database open meanwhile, not even this process; undefined where it may be held. */
   readonly aloneBecause: string | undefined;
+  /** A new database begins with this one, which has all migrations. */
+  readonly template?: { readonly bytes: Uint8Array; readonly migrations: readonly BundledMigration[] };
 };
 
 /** What this process has open of the database meanwhile. */
@@ -98,6 +101,11 @@ export async function prepareDeployment(
   bundle: AppBundle,
   context: StepContext,
 ): Promise<Deployment> {
+  const template = isNew ? bundle.template?.() : undefined;
+  if (template !== undefined) {
+    const none = { migrations: [], lockFile: undefined, wasWal: true, aloneBecause: undefined };
+    return { path, names, isNew, ...none, template: { bytes: template, migrations: bundle.manifest.migrations } };
+  }
   const { migrations, lockFile } = await bundle.migrations();
   const deployment = { path, names, migrations, lockFile, isNew };
   if (isNew) return { ...deployment, wasWal: true, aloneBecause: undefined };
@@ -141,6 +149,14 @@ export async function deploy(
   const startedMs = clock.monotonic();
   const run = () => apply(deployment, hold, context);
   let applied: readonly string[];
+  if (deployment.template !== undefined) {
+    const { bytes, migrations } = deployment.template;
+    const use = { driver: await context.sqlite(dirname(path)), migrations, now: clock.now, uuid: context.random.uuid };
+    await makeFromTemplate(path, bytes, use);
+    const took = formatDuration(clock.monotonic() - startedMs);
+    log(info("migrate", `made ${path} with all ${names.length} migrations, from the template, in ${took}`));
+    return names;
+  }
   if (isNew) {
     await makeIfAbsent(path);
     applied = await applyToNew(deployment, run, context);

@@ -75,7 +75,12 @@ export async function observe(bundle: AppBundle, context: StepContext): Promise<
   const isUnseeded = unfinished?.what === "seed" && unfinished.isNew;
   const unborn = isUnmade || (isUnseeded && migrations?.kind !== "up-to-date");
   // Where scripts may have to be applied, a damaged bundle is told now, and not half way through the start.
-  if (migrations?.kind !== "up-to-date") await attempt(() => bundle.migrations());
+  if (migrations?.kind !== "up-to-date") {
+    await attempt(async () => {
+      const isWhole = database.state !== "present" && bundle.template?.() !== undefined;
+      if (!isWhole) await bundle.migrations();
+    });
+  }
   const state = await attempt(() => readState(stateDirectory(database.path)));
   const newest = await attempt(() => observeNewest({ replica, state, databasePath: database.path }, context));
   const litestream = await attempt(() => readLitestreamState(database.path));

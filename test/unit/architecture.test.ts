@@ -188,6 +188,34 @@ describe("imports", () => {
   });
 });
 
+describe("what a start with nothing to do loads", () => {
+  /** What is evaluated where a file is: what it imports at its head, but for types, and what that imports. */
+  function loadedWith(path: string, seen = new Set<string>()): ReadonlySet<string> {
+    if (seen.has(path)) return seen;
+    seen.add(path);
+    const text = sources.find((source) => source.path === path)?.text ?? "";
+    for (const [, what = "", name = ""] of text.matchAll(/^import (type )?(?:[^"]*? from )?"(\.[^"]+)";$/gms)) {
+      if (what === "") loadedWith(posix.join(posix.dirname(path), name), seen);
+    }
+    return seen;
+  }
+
+  const loaded = loadedWith("keeper/keeper.ts", new Set(loadedWith("main.ts")));
+
+  it("is found", () => {
+    expect([...loaded]).toEqual(expect.arrayContaining(["steps/pending.ts", "prisma/ledger.ts", "steps/replicate.ts"]));
+  });
+
+  it.each([
+    ...["prisma/deploy.ts", "prisma/statements.ts", "prisma/migrator.ts", "prisma/resolve.ts", "steps/deploy.ts"],
+    ...["sqlite/restore-point.ts", "sqlite/copy-database.ts", "steps/change-safely.ts", "steps/put-back.ts"],
+    ...["steps/recover.ts", "steps/seed.ts", "steps/migrator-child.ts", "sqlite/node-sqlite.ts", "prisma/project.ts"],
+  ])("is nothing of %s", (path) => {
+    expect(sources.map((source) => source.path)).toContain(path);
+    expect([...loaded]).not.toContain(path);
+  });
+});
+
 describe("what is pure", () => {
   it.each(pure.map(({ path }) => path))("%s neither reads nor writes, and knows no time and no chance", (path) => {
     const source = pure.find((one) => one.path === path);

@@ -28,10 +28,11 @@ const schemaFiles = [{ path: "prisma/schema.prisma", bytes: Buffer.from("datasou
 const content = { manifest, schemaFiles, migrations, lockFile };
 
 /** The assets of an executable with this bundle. */
-function assetsOf({ indexJson, bundleTar }: ReturnType<typeof packBundle>): Assets {
+function assetsOf({ indexJson, bundleTar, template }: ReturnType<typeof packBundle>): Assets {
   const files = {
     "index.json": indexJson,
     "bundle.tar": bundleTar,
+    "template.db": template,
     "better_sqlite3.node": undefined,
     "koffi.node": undefined,
   };
