@@ -1,13 +1,15 @@
 // Litestream's own program on what flysqlite wrote, where it can be had: PyPI has 0.5, see test/support/litestream.ts.
 
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
-import { createBox, ROOT } from "../support/box.ts";
-import { findLitestream05 } from "../support/litestream.ts";
+import { createBox, ROOT, until } from "../support/box.ts";
+import { findLitestream03, findLitestream05 } from "../support/litestream.ts";
 import { BUCKET, KEY, startS3Server } from "../support/s3-server.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
@@ -36,5 +38,44 @@ describe.skipIf(litestream === undefined)("Litestream 0.5", () => {
     await run(litestream ?? "", ["restore", "-integrity-check", "full", "-o", theirs, replica], options);
     await run(join(ROOT, "dist/flysqlite"), ["restore", "--replica", replica, "-o", ours], options);
     expect(sha256(theirs)).toBe(sha256(ours));
+  });
+});
+
+/** How the same bucket can be told, and what Litestream makes of it. */
+const CONFIGURATIONS = [
+  ["a clean path", { path: "a/b" }],
+  ["no path", {}],
+  ["a path with slashes around it", { path: "/lead/ing/" }],
+] as const;
+
+describe.each([
+  // Litestream 0.3 does not find again what it writes to a path with a slash before it.
+  ["0.3", findLitestream03(), CONFIGURATIONS.slice(0, 2)],
+  ["0.5", litestream, CONFIGURATIONS],
+])("what Litestream %s left in a bucket", (_, program, configurations) => {
+  it.skipIf(program === undefined).each(configurations)("is found by the same litestream.yml: %s", async (_, keys) => {
+    await using server = await startS3Server({ region: "us-east-1" });
+    using directory = temporaryDirectory();
+    const [path, yml] = [join(directory.path, "app.db"), join(directory.path, "litestream.yml")];
+    const replica = { type: "s3", bucket: BUCKET, endpoint: server.origin, region: server.region, ...keys };
+    const database = { path, replicas: [{ ...replica, "force-path-style": true, "sync-interval": "50ms" }] };
+    writeFileSync(yml, JSON.stringify({ dbs: [database] }));
+    const env = { AWS_ACCESS_KEY_ID: KEY.accessKeyId, AWS_SECRET_ACCESS_KEY: KEY.secretAccessKey };
+    const source = new DatabaseSync(path);
+    source.exec("PRAGMA journal_mode = WAL; CREATE TABLE t (n); INSERT INTO t VALUES (1), (2), (3)");
+    const child = spawn(program ?? "", ["replicate", "-config", yml], {
+      env: { ...env, HOME: directory.path },
+      stdio: "ignore",
+    });
+    await until(() => server.objects.size >= 2, { what: () => "Litestream uploads nothing" });
+    source.close();
+    child.kill("SIGINT");
+    await once(child, "close");
+
+    const output = join(directory.path, "restored.db");
+    const words = ["restore", "--config", yml, "-o", output];
+    await run(join(ROOT, "dist/flysqlite"), words, { env, cwd: directory.path, timeout: 60_000 });
+    using restored = new DatabaseSync(output, { readOnly: true });
+    expect(restored.prepare("SELECT sum(n) AS n FROM t").get()).toEqual({ n: 6 });
   });
 });

@@ -100,6 +100,18 @@ export function makeS3Place(keys: S3Keys, environment: Environment = {}): S3Plac
   return { kind: "s3", bucket, prefix: path, endpoint, region, pathStyle, insecure };
 }
 
+/**
+ * What stands before "/" in the keys of Litestream 0.3's generations: it joins the parts of a path, and so cleans them,
+ * where 0.5 puts them one behind the other. Differs from "<prefix>/generations" for what isn't clean. AWS's library in
+ * it cuts a leading slash on top, so that it writes where it doesn't look: such a replica has snapshots only.
+ */
+export function generationsRoot({ prefix }: Pick<S3Place, "prefix">): string {
+  return posix.join(prefix, GENERATIONS).replace(/^\//, "");
+}
+
+/** The directory of all that Litestream 0.3 keeps, below a replica's root. */
+export const GENERATIONS = "generations";
+
 /** "s3://bucket/path", with the endpoint where it isn't AWS: two services may have buckets of one name. */
 export function s3Address({ bucket, prefix, endpoint }: S3Place): string {
   const path = prefix === "." ? "" : `/${prefix}`;

@@ -13,7 +13,7 @@ import { getObject, getVersioned } from "./get.ts";
 import { abortLeftOvers } from "./left-overs.ts";
 import { LIMITS, type Limits } from "./limits.ts";
 import { listAll } from "./list.ts";
-import { isProtected, type S3Place, s3Address } from "./place.ts";
+import { GENERATIONS, generationsRoot, isProtected, type S3Place, s3Address } from "./place.ts";
 import { putObject, replaceObject } from "./put.ts";
 import { TIME_HEADER } from "./target.ts";
 import { parseTime } from "./time.ts";
@@ -49,16 +49,31 @@ export function openS3Store(place: S3Place, { clock, random, credentials, log, c
   }
   const agent = createAgent({ tls: place.endpoint?.startsWith("http:") !== true, ca });
   const client = createClient({ place, clock, random, credentials, agent, log, limits: { ...LIMITS, ...limits } });
-  const whole = (key: string) => `${place.prefix}/${key}`;
+  const root = `${place.prefix}/`;
+  const generations = generationsRoot(place);
+  const isApart = generations !== `${root}${GENERATIONS}`;
+  const isOfGenerations = (key: string) => key.startsWith(`${GENERATIONS}/`);
+  const whole = (key: string) =>
+    isApart && isOfGenerations(key) ? `${generations}${key.slice(GENERATIONS.length)}` : `${root}${key}`;
 
   return {
     address,
     levelDirectory: (level) => level.toString(16).padStart(4, "0"),
 
     async list(prefix, { signal }) {
-      const root = whole("");
-      const found = await listAll(client, { prefix: whole(prefix), what: `Cannot list "${address}"`, signal });
-      return found.map((object) => ({ ...object, key: object.key.slice(root.length) }));
+      const what = `Cannot list "${address}"`;
+      const below = async (start: string, cut: string) =>
+        (await listAll(client, { prefix: start, what, signal })).map((object) => ({
+          ...object,
+          key: object.key.slice(cut.length),
+        }));
+      if (!isApart) return below(whole(prefix), root);
+      const apart = generations.slice(0, -GENERATIONS.length);
+      if (isOfGenerations(prefix)) return below(whole(prefix), apart);
+      const found = await below(whole(prefix), root);
+      if (prefix !== "") return found;
+      const all = [...found.filter(({ key }) => !isOfGenerations(key)), ...(await below(`${generations}/`, apart))];
+      return all.sort((a, b) => (a.key < b.key ? -1 : 1));
     },
 
     get: (key, options) =>
@@ -91,8 +106,8 @@ export function openS3Store(place: S3Place, { clock, random, credentials, log, c
     sweep: ({ isOurs, ...options }) =>
       abortLeftOvers(client, {
         ...options,
-        isOurs: (key) => isOurs(key.slice(whole("").length)),
-        prefix: whole(""),
+        isOurs: (key) => isOurs(key.slice(root.length)),
+        prefix: root,
         what: `Cannot abort what was left half-done in "${address}"`,
       }),
 

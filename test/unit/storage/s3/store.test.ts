@@ -15,6 +15,7 @@ import {
   options,
   PART_BYTES,
   pattern,
+  readText,
   unreachable,
 } from "./support.ts";
 
@@ -31,6 +32,24 @@ describe("where objects are in the bucket", () => {
     await store.put(`${store.levelDirectory(9)}/x`, [bytes("x")], options);
     expect([...server.objects.keys()]).toEqual([key]);
     expect(await keysOf(store)).toEqual(["0009/x"]);
+  });
+
+  it.each([
+    ["a/b", "a/b/generations/0123/x"],
+    [".", "generations/0123/x"],
+    ["", "generations/0123/x"],
+    ["/lead/ing/", "lead/ing/generations/0123/x"],
+    ["a//b/../c", "a/c/generations/0123/x"],
+  ])("is, for generations, below the cleaned prefix of %j, as Litestream 0.3 has it", async (prefix, key) => {
+    const { server, store } = await newStore({ place: { prefix } });
+    server.put(key, "old");
+    server.put(`${prefix}/0009/y`, "new");
+    expect(await keysOf(store)).toEqual(["0009/y", "generations/0123/x"]);
+    expect(await keysOf(store, "generations/0123/")).toEqual(["generations/0123/x"]);
+    expect(await keysOf(store, "0009/")).toEqual(["0009/y"]);
+    expect(await readText(store, "generations/0123/x")).toBe("old");
+    await store.deleteMany(["generations/0123/x"], options);
+    expect([...server.objects.keys()]).toEqual([`${prefix}/0009/y`]);
   });
 
   it("spells levels in four hexadecimal digits", async () => {
