@@ -99,8 +99,8 @@ export function createFollower(
         const isNew = await replicator.capture({ signal });
         failures = 0;
         captureTrouble = undefined;
+        if (isNew || replicator.isBehind) uploads.ring("news");
         if (isNew) {
-          uploads.ring("news");
           await busyTime(startedMs + syncIntervalMs, stop);
         } else {
           await quietTime(stop);
@@ -130,8 +130,9 @@ export function createFollower(
   /** Until the log changes. It is watched only then: a watch costs a busy app, and us, something at each commit. */
   async function quietTime(stop: AbortSignal): Promise<void> {
     using _watch = watchLog(databasePath, () => changes.ring("news"));
-    if (replicator.uncapturedBytes > 0) return; // committed before the watch began
-    await changes.wait("news", POLL_INTERVAL_MS, stop);
+    // What was committed before the watch began rings no more. It is waited for all the same: a loop must let others work.
+    const isMissed = replicator.uncapturedBytes > 0;
+    await changes.wait("news", isMissed ? BUSY_POLL_MS : POLL_INTERVAL_MS, stop);
   }
 
   async function uploadWhile(stop: AbortSignal): Promise<void> {

@@ -234,8 +234,9 @@ export async function createReplicator({
     /** Frames in the log, and how many of them are in the database file. */
     walState: attached.walState,
 
-    /** Bytes of the log behind what was captured, as far as that can be told without reading it. */
+    /** Bytes of the log that wait to be captured, as far as that can be told without reading it. */
     get uncapturedBytes(): number {
+      if (capturer.hasLetGo) return 0;
       const { frames } = attached.walState();
       const { position } = attached;
       const copied = position?.kind === "log" && position.frame <= frames ? position.frame : 0;

@@ -24,13 +24,15 @@ const SOON = { timeout: 10_000, interval: 1 };
 async function following({
   clock = createManualClock(),
   wrap = (store) => store,
+  wrapLocal = (store) => store,
   at = () => {},
 }: {
   readonly clock?: Clock;
   readonly at?: At;
   readonly wrap?: (store: ObjectStore) => ObjectStore;
+  readonly wrapLocal?: (store: ObjectStore) => ObjectStore;
 } = {}) {
-  const replica = await replicated(driver, { wrap, at });
+  const replica = await replicated(driver, { wrap, wrapLocal, at });
   const events: Event[] = [];
   const stop = new AbortController();
   const breakOff = new AbortController();
@@ -161,6 +163,28 @@ describe("a follower", () => {
       expect(events.at(-1)?.text).toMatch(/answers again, after \d+ failed tries/);
     }, SOON);
     expect(await replica.judge()).toEqual({ n: 3 });
+  });
+
+  it("goes on by itself where the volume was full for a moment, and everything had been uploaded", async () => {
+    const clock = createManualClock();
+    let isFull = false;
+    const wrapLocal = (store: ObjectStore): ObjectStore => ({
+      ...store,
+      put: (key, body, options) =>
+        isFull ? Promise.reject(Object.assign(new Error("ENOSPC"), { code: "ENOSPC" })) : store.put(key, body, options),
+    });
+    await using running = await following({ clock, wrapLocal });
+    const { replica } = running;
+    await comesTo(1n, { replica, clock });
+    isFull = true;
+    await replica.app.commit();
+    await vi.waitFor(() => {
+      clock.advance(STEP_MS);
+      expect(replica.replicator.isBehind).toBe(true);
+    }, SOON);
+    isFull = false;
+    await comesTo(2n, { replica, clock });
+    expect(await replica.judge()).toEqual({ n: 1 });
   });
 
   it("ends when it is told to, and when an upload is broken off", async () => {
