@@ -163,7 +163,7 @@ function database(): string {
 /** Rows of text that repeats and of bytes that don't: a page shrinks to somewhat less than half. */
 function makeLargeDatabase(): DatabaseSync {
   for (const suffix of ["", "-wal", "-shm"]) rmSync(`${database()}${suffix}`, { force: true });
-  const connection = new DatabaseSync(database());
+  const connection = new DatabaseSync(database(), { timeout: PATIENCE_MS });
   connection.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL");
   connection.exec("CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, state TEXT, note TEXT, content BLOB)");
   connection.exec("CREATE INDEX item_name ON item (name)");

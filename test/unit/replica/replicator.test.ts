@@ -8,7 +8,10 @@ import { readState } from "../../../src/replica/state.ts";
 import type { ObjectStore } from "../../../src/storage/store.ts";
 import { commitMeanwhile, startApp } from "../../support/app.ts";
 import { installedDriver } from "../../support/driver.ts";
-import { SCHEMA } from "../../support/workload.ts";
+import { createMemoryStore } from "../../support/memory-store.ts";
+import { judgeReplica, listFiles } from "../../support/replica.ts";
+import { temporaryDirectory } from "../../support/temporary.ts";
+import { type judge, SCHEMA } from "../../support/workload.ts";
 import { chain, never, rangesAt, readFiles, replicated } from "./support.ts";
 
 const driver = await installedDriver();
@@ -180,6 +183,69 @@ describe("what is written", () => {
     }
     // The newest file of level 0 is what a writer that takes over looks for.
     expect(files.some(({ level, header }) => level === 0 && header.max === replica.replicator.lastTxid)).toBe(true);
+  });
+});
+
+describe("the replica at every instant of its making", () => {
+  it("is empty, or restores to a state that was committed and never to an older one", async () => {
+    /** What the store holds after each step of an upload, the one that is under way among it. */
+    const instants: (() => Promise<ReturnType<typeof judge> | "empty">)[] = [];
+    let committed = 0;
+    const wrap = (store: ObjectStore): ObjectStore => ({
+      ...store,
+      async put(key, body, options) {
+        const judgeNow = async () => {
+          const files = await listFiles(store);
+          const copy = createMemoryStore();
+          for (const { key: name, modifiedMs } of files) {
+            const chunks: Uint8Array[] = [];
+            for await (const chunk of (await store.get(name, { signal: never })) ?? []) chunks.push(chunk.slice());
+            copy.objects.set(name, { bytes: new Uint8Array(Buffer.concat(chunks)), modifiedMs });
+          }
+          const upTo = committed;
+          instants.push(async () => {
+            if (files.length === 0) return "empty";
+            using directory = temporaryDirectory();
+            const found = await judgeReplica({ store: copy, driver, target: join(directory.path, "restored.db") });
+            return "n" in found && found.n > upTo ? { wrong: `${found.n} was not committed then` } : found;
+          });
+        };
+        async function* watched() {
+          for await (const chunk of body) {
+            await judgeNow();
+            yield chunk;
+          }
+        }
+        const stored = await store.put(key, watched(), options);
+        await judgeNow();
+        return stored;
+      },
+    });
+    await using replica = await replicated(driver, { wrap });
+    for (let round = 0; round < 6; round += 1) {
+      committed = await replica.app.commit(3, { payloadBytes: 4000, keep: 5 });
+      if (round === 3) await replica.app.exec("VACUUM");
+      await replica.sync();
+      await replica.maintain();
+      // With its state lost, the replicator begins anew with a copy of the whole database.
+      if (round === 4) await replica.restart(() => replica.app.checkpoint("TRUNCATE"));
+    }
+    let newest = 0;
+    let empty = 0;
+    for (const instant of instants) {
+      const found = await instant();
+      if (found === "empty") {
+        empty += 1;
+        expect(newest).toBe(0);
+        continue;
+      }
+      if ("wrong" in found) return expect.fail(found.wrong);
+      expect(found.n).toBeGreaterThanOrEqual(newest);
+      newest = found.n;
+    }
+    expect(newest).toBe(committed);
+    expect(empty).toBeGreaterThan(0);
+    expect(instants.length).toBeGreaterThan(12);
   });
 });
 
