@@ -75,7 +75,10 @@ export async function createReplicator({
   const oneSnapshot = createSerial();
   let acked = start.known.find(({ txid }) => txid === start.lastTxid);
   let pending: ReplicatedPosition | undefined;
-  let recorded = continuation.kind === "position" ? continuation.position : undefined;
+  let recorded =
+    continuation.kind === "position"
+      ? continuation.position
+      : start.known.find(({ txid }) => txid === continuation.after); // what waits up to there is uploaded before the copy
 
   async function prepare(): Promise<void> {
     attached.syncWal();

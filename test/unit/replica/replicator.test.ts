@@ -424,6 +424,23 @@ describe("a start on a volume that replicated before", () => {
     expect(await rangesAt(replica.store, 0)).toEqual(chain(4));
   });
 
+  it("remembers what it uploads of an earlier start's files, also where the log does not lead on from them", async () => {
+    await using replica = await replicated(driver);
+    await replica.sync();
+    await replica.app.commit();
+    await replica.capture();
+    await replica.restart(async () => {
+      await replica.app.commit();
+      await replica.app.checkpoint("TRUNCATE");
+      await replica.app.commit();
+    });
+    await replica.upload(); // and it dies before the copy that has to follow
+    expect(await rangesAt(replica.store, 0)).toEqual(chain(2));
+    await replica.restart(); // fails where the replica seems to be ahead of the volume
+    await replica.sync();
+    expect(await replica.judge()).toEqual({ n: 3 });
+  });
+
   it("copies the whole database where the log breaks off in the middle of the work", async () => {
     await using replica = await replicated(driver);
     await replica.sync();
