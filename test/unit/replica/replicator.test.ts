@@ -226,7 +226,7 @@ describe("the replica at every instant of its making", () => {
       committed = await replica.app.commit(3, { payloadBytes: 4000, keep: 5 });
       if (round === 3) await replica.app.exec("VACUUM");
       await replica.sync();
-      await replica.maintain();
+      await replica.sync();
       // With its state lost, the replicator begins anew with a copy of the whole database.
       if (round === 4) await replica.restart(() => replica.app.checkpoint("TRUNCATE"));
     }
