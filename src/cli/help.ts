@@ -23,7 +23,7 @@ Usage
   flysqlite sync [--timeout TIME]                  wait until everything committed is in the replica
   npx flysqlite build [--help]                     make an executable with the app's migrations in it
 
-  \`help COMMAND\` and \`COMMAND --help\` say more of the last three.
+  \`help COMMAND\` and \`COMMAND --help\` say more of replicate, status and sync.
 
   The first word that is no flag begins the app's command. Without a command the start script of
   package.json runs.

@@ -2,6 +2,7 @@
 
 import { FlysqliteError } from "../base/errors.ts";
 import type { GetOptions, ObjectInfo, ObjectStore } from "../storage/store.ts";
+import { release } from "./release.ts";
 
 /** Downloads at a time, where the caller doesn't say: enough to hide a bucket's latency. */
 export const PARALLEL_DOWNLOADS = 8;
@@ -233,10 +234,4 @@ class Queue {
     this.#isDiscarded = true;
     for (const chunk of this.#chunks.splice(0)) this.#budget.use(-chunk.byteLength);
   }
-}
-
-/** Gives a chunk's memory back at once: the garbage collector lets 64 MB of such memory gather before it looks. */
-function release({ buffer }: Uint8Array): void {
-  // What is no larger than Node's pool of small buffers may be that pool, which many share.
-  if (buffer instanceof ArrayBuffer && buffer.byteLength > Buffer.poolSize) buffer.transfer(0);
 }

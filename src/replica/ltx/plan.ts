@@ -18,7 +18,8 @@ export type RestoreTarget =
  *
  * The newest snapshot comes first, then at each step the file that leads farthest without a hole. Files
  * may overlap. One rule is stricter than Litestream's: when files before a timestamp lie beyond a hole, Litestream
- * restores the state before the hole without a word; here it is a failure, as it is for the latest state.
+ * restores the state before the hole without a word; here it is a failure, as it is for the latest state. It is none where
+ * a merge fills the hole that goes beyond the timestamp: the state before the hole is then the last one that is kept.
  */
 export function planRestore(files: readonly LtxFileInfo[], target: RestoreTarget): readonly LtxFileInfo[] {
   const eligible = files.filter((file) => isWithin(file, target));
@@ -28,7 +29,7 @@ export function planRestore(files: readonly LtxFileInfo[], target: RestoreTarget
       (best, file) => (best === undefined || file.max > best.max ? file : best),
       undefined,
     );
-  const steps = stepsFrom(eligible, snapshot?.max ?? NO_TXID);
+  const steps = stepsFrom(eligible, snapshot?.max ?? NO_TXID, files);
   const plan = snapshot === undefined ? steps : [snapshot, ...steps];
   const reached = plan.at(-1)?.max ?? NO_TXID;
   if (target.kind === "txid" && reached !== target.txid) throw notReached(files, target.txid, reached);
@@ -47,14 +48,18 @@ export function planContinuation(
   const steps = stepsFrom(
     files.filter((file) => isWithin(file, { kind: "txid", txid: to })),
     from,
+    files,
   );
   const reached = steps.at(-1)?.max ?? from;
   if (reached !== to) throw notReached(files, to, reached);
   return steps;
 }
 
-/** The files below the snapshots' level that join on to `from`, each leading farther than the one before. */
-function stepsFrom(files: readonly LtxFileInfo[], from: Txid): readonly LtxFileInfo[] {
+/**
+ * The files below the snapshots' level that join on to `from`, each leading farther than the one before. Fails with
+ * E_REPLICA_GAP where there are files beyond a hole that none of `all` fills.
+ */
+function stepsFrom(files: readonly LtxFileInfo[], from: Txid, all: readonly LtxFileInfo[]): readonly LtxFileInfo[] {
   const plan: LtxFileInfo[] = [];
   let reached = from;
   // Sorted by their start, the files that join on to `reached` are always a prefix, and one pass is enough.
@@ -70,8 +75,13 @@ function stepsFrom(files: readonly LtxFileInfo[], from: Txid): readonly LtxFileI
     reached = farthest.max;
   }
   const beyond = steps[next];
-  if (beyond !== undefined) throw hole(reached, beyond);
+  if (beyond !== undefined && !all.some((file) => fills(file, reached, beyond))) throw hole(reached, beyond);
   return plan;
+}
+
+/** Whether a merge has taken in what the hole lacks, and more. */
+function fills({ level, min, max }: LtxFileInfo, reached: Txid, beyond: LtxFileInfo): boolean {
+  return level !== SNAPSHOT_LEVEL && min <= reached + 1n && max >= beyond.min - 1n;
 }
 
 /** The transaction that a restore of the latest state leads to; 0 where there is nothing, or a hole. */

@@ -103,6 +103,14 @@ describe("planRestore", () => {
     expect(() => planRestore(files, { kind: "timestamp", ms: 31 })).toThrow(gapError("is missing before"));
     expect(plan(files, { kind: "timestamp", ms: 30 })).toEqual(["9/1-2"]);
   });
+
+  it("ends before a hole that a merge from after the time fills", () => {
+    const files = listing("9/1-2@10", "1/3-5@40", "0/5-5@30", "0/6-6@50");
+    expect(plan(files, { kind: "timestamp", ms: 35 })).toEqual(["9/1-2"]);
+    expect(plan(files, { kind: "timestamp", ms: 45 })).toEqual(["9/1-2", "1/3-5"]);
+    const snapshot = listing("9/1-2@10", "9/1-5@40", "0/5-5@30");
+    expect(() => planRestore(snapshot, { kind: "timestamp", ms: 35 })).toThrow(gapError("are missing before"));
+  });
 });
 
 /** A file written as level/first-last@time, in decimal. */
