@@ -22,8 +22,6 @@ const { values } = parseArgs({
     ttl: { type: "string", default: "" },
     wait: { type: "string", default: "" },
     again: { type: "boolean", default: false },
-    /** Halts, until it is told to continue, before it sends that file: a key's end. */
-    "halt-before": { type: "string", default: "" },
     fence: { type: "string", default: "auto" },
     "on-stale-volume": { type: "string", default: "refuse" },
   },
@@ -45,17 +43,20 @@ const channel: Channel = {
   },
 };
 
-/** Halts this whole process at a given upload: what follows is sent when it is continued. */
+/** Set by SIGUSR2: this whole process halts before its next upload, which is sent when it is continued. */
+let isToHalt = false;
+process.on("SIGUSR2", () => {
+  isToHalt = true;
+  write("halts before its next upload");
+});
+
 function halting(store: ObjectStore): ObjectStore {
-  const end = values["halt-before"];
-  if (end === "") return store;
-  let halted = false;
   return {
     ...store,
     async put(key, body, options) {
-      if (key.endsWith(end) && !halted) {
-        halted = true;
-        write("halting");
+      if (isToHalt && key.startsWith(`${store.levelDirectory(0)}/`)) {
+        isToHalt = false;
+        write("halted");
         process.kill(process.pid, "SIGSTOP");
       }
       return store.put(key, body, options);

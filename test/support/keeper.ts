@@ -24,8 +24,6 @@ export type Start = {
   readonly again?: boolean;
   readonly fence?: "auto" | "required" | "off";
   readonly onStaleVolume?: "refuse" | "restore";
-  /** The file before whose upload the keeper halts: the end of its key. */
-  readonly haltBefore?: string;
 };
 
 export type Machine = ReturnType<typeof createMachine>;
@@ -106,7 +104,7 @@ export function createMachine({ name, directory, replica, environment = {}, ...p
 export type Keeper = ReturnType<typeof startKeeper>;
 
 function startKeeper({
-  start: { times, again = false, fence = "auto", onStaleVolume = "refuse", haltBefore = "" },
+  start: { times, again = false, fence = "auto", onStaleVolume = "refuse" },
   app,
   volume,
   replica,
@@ -121,7 +119,7 @@ function startKeeper({
   const words = [
     ...["--main", join(ROOT, "src/main.ts"), "--app", app, "--volume", volume, "--replica", replica],
     ...["--ttl", String(times.ttlMs), "--wait", String(times.waitMs), "--fence", fence],
-    ...["--on-stale-volume", onStaleVolume, "--halt-before", haltBefore, ...(again ? ["--again"] : [])],
+    ...["--on-stale-volume", onStaleVolume, ...(again ? ["--again"] : [])],
   ];
   const child = fork(join(import.meta.dirname, "keeper-process.ts"), words, {
     stdio: ["ignore", "ignore", "pipe", "ipc"],
@@ -152,6 +150,11 @@ function startKeeper({
     });
   });
   const tell = (message: ToKeeper) => child.send(message, () => {});
+  const line = (pattern: RegExp) =>
+    until(() => pattern.test(output), {
+      orElse: () => exitStatus !== undefined && !pattern.test(output),
+      what: () => `${pattern}\n${output}`,
+    });
 
   return {
     ended,
@@ -162,11 +165,14 @@ function startKeeper({
     ready: () =>
       until(() => isReady, { orElse: () => exitStatus !== undefined, what: () => `the keeper to be ready\n${output}` }),
 
-    line: (pattern: RegExp) =>
-      until(() => pattern.test(output), {
-        orElse: () => exitStatus !== undefined && !pattern.test(output),
-        what: () => `${pattern}\n${output}`,
-      }),
+    line,
+
+    /** Lets it halt between the guard and its next upload; `halted` comes true then. */
+    async haltBeforeUpload(): Promise<void> {
+      child.kill("SIGUSR2");
+      await line(/^halts before its next upload$/m);
+    },
+    halted: () => line(/^halted$/m),
 
     /** The app is gone: ships the rest. Gives the exit status. */
     finish(): Promise<number> {
