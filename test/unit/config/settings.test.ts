@@ -145,7 +145,7 @@ describe("readSettings", () => {
       'FLYSQLITE_SYNC_INTERVAL: "0s" is not between 1ms and 596h',
       '--stop-timeout: "soon" is no duration such as 500ms, 10s or 1h30m',
       "FLYSQLITE_SEED: it is empty",
-      '--on-migration-failure: "panic" is neither rollback nor keep',
+      '--on-migration-failure: "panic" is none of rollback, keep',
       '--fence: "on" is none of auto, required, off',
       '--on-stale-volume: "keep" is none of refuse, restore',
       '--log: "xml" is none of text, json, quiet, debug',
