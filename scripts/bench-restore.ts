@@ -14,7 +14,7 @@ import { createNodeSqliteDriver } from "../src/sqlite/node-sqlite.ts";
 import { createCredentials } from "../src/storage/s3/credentials.ts";
 import { parseS3Url } from "../src/storage/s3/place.ts";
 import { openS3Store } from "../src/storage/s3/store.ts";
-import { findLitestream03, findLitestream05 } from "../test/support/litestream.ts";
+import { findLitestream03, findLitestream05, runLitestream } from "../test/support/litestream.ts";
 import { replicateTo } from "../test/support/replicate.ts";
 import { BUCKET, KEY, startS3Server } from "../test/support/s3-server.ts";
 import { temporaryDirectory } from "../test/support/temporary.ts";
@@ -204,9 +204,7 @@ function configuration(path: string): string {
 /** Lets Litestream copy the database, and then follow the commits. */
 async function replicateByLitestream(program: string, path: string): Promise<void> {
   using connection = makeLargeDatabase();
-  const words = ["replicate", "-config", configuration(path)];
-  const child = spawn(program, words, { env: environment, stdio: "ignore" });
-  const closed = new Promise((resolve) => child.once("close", resolve));
+  await using _ = runLitestream(program, ["replicate", "-config", configuration(path)], environment);
   const count = () => [...server.objects.keys()].filter((key) => key.startsWith(`${path}/`)).length;
   const copied = () =>
     [...server.objects].some(([key, { sizeBytes }]) => key.startsWith(`${path}/`) && sizeBytes > megabytes * 1e5);
@@ -216,8 +214,6 @@ async function replicateByLitestream(program: string, path: string): Promise<voi
     change(connection);
     if (commit % 10 === 0) await until(() => count() > before, `${program} ships nothing`);
   }
-  child.kill("SIGTERM"); // it ships the rest
-  await closed;
 }
 
 async function until(condition: () => boolean, otherwise: string): Promise<void> {

@@ -58,7 +58,7 @@ export type ObjectStore = {
   /**
    * The object's bytes as a stream of chunks, or undefined if it is absent. The stream may hold a connection:
    * read it, break out of it, or abort the signal. Only when it has ended without an error were all bytes right.
-   * Each chunk's memory is the receiver's alone: its whole ArrayBuffer, or a part of Node's pool of small ones.
+   * A chunk that is the whole of its ArrayBuffer is the receiver's alone, who may detach it.
    */
   get(key: string, options: GetOptions): Promise<AsyncIterable<Uint8Array> | undefined>;
   /**

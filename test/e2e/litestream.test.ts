@@ -1,15 +1,14 @@
 // Litestream's own program on what flysqlite wrote, where it can be had: PyPI has 0.5, see test/support/litestream.ts.
 
-import { execFile, spawn } from "node:child_process";
+import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 import { createBox, ROOT, until } from "../support/box.ts";
-import { findLitestream03, findLitestream05 } from "../support/litestream.ts";
+import { findLitestream03, findLitestream05, runLitestream } from "../support/litestream.ts";
 import { BUCKET, KEY, startS3Server } from "../support/s3-server.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
@@ -63,14 +62,11 @@ describe.each([
     const env = { AWS_ACCESS_KEY_ID: KEY.accessKeyId, AWS_SECRET_ACCESS_KEY: KEY.secretAccessKey };
     const source = new DatabaseSync(path);
     source.exec("PRAGMA journal_mode = WAL; CREATE TABLE t (n); INSERT INTO t VALUES (1), (2), (3)");
-    const child = spawn(program ?? "", ["replicate", "-config", yml], {
-      env: { ...env, HOME: directory.path },
-      stdio: "ignore",
-    });
-    await until(() => server.objects.size >= 2, { what: () => "Litestream uploads nothing" });
-    source.close();
-    child.kill("SIGINT");
-    await once(child, "close");
+    {
+      await using _ = runLitestream(program ?? "", ["replicate", "-config", yml], { ...env, HOME: directory.path });
+      await until(() => server.objects.size >= 2, { what: () => "Litestream uploads nothing" });
+      source.close();
+    }
 
     const output = join(directory.path, "restored.db");
     const words = ["restore", "--config", yml, "-o", output];

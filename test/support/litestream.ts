@@ -14,6 +14,9 @@ const VERSION = "0.5.17";
 /** Out of the way of `npm ci`'s checks, and gone with it. */
 const CACHE = join(ROOT, `node_modules/.cache/litestream-${VERSION}`);
 
+/** 0.3 does not always end when it is told to. In milliseconds. */
+const STOP_LIMIT_MS = 15_000;
+
 /** They are built for Linux on x64 only. */
 const RUNS_HERE = process.platform === "linux" && process.arch === "x64";
 
@@ -129,4 +132,18 @@ export async function judgeByLitestream(replica: string): Promise<unknown> {
   const options = { env, timeout: 25_000 };
   const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "--eval", READER], options);
   return JSON.parse(stdout);
+}
+
+/** A program of Litestream's while it runs; disposing stops it, after its last upload, and waits for that. */
+export function runLitestream(program: string, words: readonly string[], env: NodeJS.ProcessEnv): AsyncDisposable {
+  const child = spawn(program, words, { env, stdio: "ignore" });
+  const closed = once(child, "close");
+  return {
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGINT");
+      const late = setTimeout(() => child.kill("SIGKILL"), STOP_LIMIT_MS);
+      await closed;
+      clearTimeout(late);
+    },
+  };
 }
