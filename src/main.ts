@@ -405,14 +405,20 @@ async function runControlCommand(words: ControlCommand): Promise<number> {
   const database = async () => findRunningDatabase(await all());
   // What starts us as the app's child is told the socket, and need not find it by settings that the app has no use for.
   const told = words.flags.database === undefined && words.flags.volume === undefined && toldSocket(process.env);
-  const socket = told || controlSocket(await database());
-  if (words.kind === "sync") {
-    const { syncCommand } = await import("./commands/sync.ts");
-    await syncCommand(words, { socket, print, signal });
-    return 0;
+  try {
+    const socket = told || controlSocket(await database());
+    if (words.kind === "sync") {
+      const { syncCommand } = await import("./commands/sync.ts");
+      await syncCommand(words, { socket, print, signal });
+      return 0;
+    }
+    const { statusCommand } = await import("./commands/status.ts");
+    return await statusCommand(words, { socket, database, print, context: { clock: systemClock, signal, all } });
+  } catch (error) {
+    const { code, message, hint } = toFlysqliteError(error);
+    if (words.json) print(`${JSON.stringify({ code, message, hint }, undefined, 2)}\n`); // as the socket answers
+    throw error;
   }
-  const { statusCommand } = await import("./commands/status.ts");
-  return statusCommand(words, { socket, database, print, context: { clock: systemClock, signal, all } });
 }
 
 async function runMigrator(): Promise<number> {

@@ -15,7 +15,7 @@ import type { StepContext } from "../steps/context.ts";
 import { controlSocket } from "../steps/places.ts";
 import type { Replication } from "../steps/replicate.ts";
 import type { Control } from "./control-server.ts";
-import { makeStatus, type ReportMore } from "./report.ts";
+import { describeScheduled, makeStatus } from "./report.ts";
 
 export type ControlOptions = {
   readonly databasePath: string;
@@ -24,8 +24,6 @@ export type ControlOptions = {
   /** The one that runs; undefined while another file is in the database's place. */
   readonly replication: () => Replication | undefined;
   readonly isStopping: () => boolean;
-  /** What the lease and the levels have to say. */
-  readonly more?: () => ReportMore;
 };
 
 export type RunningControl = AsyncDisposable & {
@@ -134,8 +132,8 @@ function report(options: ControlOptions, { settings }: StepContext): Status {
 }
 
 function reportOn(
-  { replicator, follower }: Replication,
-  { databasePath, address, isStopping, more }: ControlOptions,
+  { replicator, follower, lease, upcoming }: Replication,
+  { databasePath, address, isStopping }: ControlOptions,
   settings: StepContext["settings"],
 ): Status {
   const { captured, lastTxid: replicated, lastUploadMs, backlog } = replicator;
@@ -153,7 +151,10 @@ function reportOn(
       trouble: follower.trouble,
       log: readLogSize(databasePath, replicator),
     },
-    more?.(),
+    {
+      ...(lease === undefined ? {} : { lease: { epoch: lease.epoch, state: lease.lost.aborted ? "lost" : "held" } }),
+      upcoming: upcoming().map(describeScheduled),
+    },
   );
 }
 

@@ -1,10 +1,11 @@
 // What the keeper reports of its work, and whether the data is safe. Pure.
 
-import type { Answer, LogSize, Status } from "../base/control.ts";
+import type { Answer, LogSize, Status, Upcoming } from "../base/control.ts";
 import { formatDuration } from "../base/format.ts";
 import type { Trouble } from "../replica/follow.ts";
 import { formatTxid, type Txid } from "../replica/ltx/txid.ts";
 import { type Backlog, describeBacklog, isBehind } from "../replica/progress.ts";
+import type { Scheduled, Task } from "../replica/schedule.ts";
 
 /** From which lag on data counts as not safe, in milliseconds, and in how many sync intervals where they are longer. */
 const LAG_LIMIT_MS = 10_000;
@@ -52,6 +53,17 @@ export function makeStatus(facts: ReportFacts, more: ReportMore = {}): Status {
     ...(log === undefined ? {} : { log }),
     ...more,
   };
+}
+
+/** A task of the replica's levels as `status` shows it. */
+export function describeScheduled({ task, atMs }: Scheduled): Upcoming {
+  return { task: describeTask(task), time: toTime(atMs) };
+}
+
+function describeTask(task: Task): string {
+  if (task.kind === "compact") return `compact to level ${task.level}`;
+  if (task.kind === "snapshot") return "snapshot";
+  return task.what === "uploads" ? "delete old uploads" : "delete old history";
 }
 
 function decideAnswer(

@@ -3,7 +3,7 @@
 
 import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { basename, dirname } from "node:path";
-import { describe, FlysqliteError, toFlysqliteError } from "../base/errors.ts";
+import { describe, FlysqliteError } from "../base/errors.ts";
 import { info, warn } from "../base/events.ts";
 import type { ToKeeper } from "../base/messages.ts";
 import { decideInPlace } from "../plan/in-place.ts";
@@ -26,9 +26,6 @@ const POLL_MS = 250;
 
 /** Between two looks at a replica that does not answer, in milliseconds. */
 const RETRY_MS = 5000;
-
-/** How often another file is attached to. Each one leaves handles behind: after so many a new process is better. */
-const MAX_REPLACEMENTS = 16;
 
 /** Who started us. */
 export type SidecarLine = {
@@ -73,31 +70,27 @@ export async function keepInPlace(line: SidecarLine, told: StepContext): Promise
   await using serving = startControl(control, context);
   syncNow = serving.syncNow;
 
-  const abandoned: Replication[] = [];
+  let replaced: Replication | undefined;
   let lease: Lease | undefined;
   while (!until.aborted) {
     // Under the lock: what a predecessor shipped until it let go must be seen.
-    const found = await seek(abandoned.length > 0);
+    const found = await seek(replaced !== undefined);
     if (found === undefined) break;
     const held: Leased<ReplicationPlan> =
       lease === undefined ? await planUnderLease(plansFrom(found, path, context), context) : { planned: found, lease };
     lease = held.lease;
     running = await begin(held.planned, { ...context, address, until, lease });
     await ready();
-    const replaced = await follow(running, until);
-    if (replaced === undefined) break;
-    running.abandon();
-    abandoned.push(running);
+    if (await follow(running, until)) break;
+    replaced = running;
     running = undefined;
-    await forgetPlaces(stateDirectory(path));
-    if (abandoned.length > MAX_REPLACEMENTS) throw replaced;
     log(warn("replicate", `"${path}" was replaced by another file, or removed: attaching to what is there`));
+    await forgetPlaces(stateDirectory(path));
     while (!until.aborted && !hasContent(path)) await clock.sleep(POLL_MS, { signal: until }).catch(() => {});
-    // A file that came back must not be looked at: to close it would drop the locks that SQLite thinks it has on it.
-    if (abandoned.some(({ isStillThere }) => isStillThere())) throw replaced;
+    if (!until.aborted) replaced.close();
   }
   if (running !== undefined) await lastSync(running, { ...context, address });
-  else await lastUpload(abandoned.at(-1), { ...context, address });
+  else if (replaced?.replicator.isBehind === true) await lastUpload(replaced.replicator, { ...context, address });
   await lease?.release({ signal: AbortSignal.timeout(RELEASE_LIMIT_MS) });
 }
 
@@ -130,17 +123,14 @@ async function begin(
   return replication;
 }
 
-/** Ships until told to finish; gives the failure where another file is in the database's place. */
-async function follow(
-  { follower, isStillThere }: Replication,
-  until: AbortSignal,
-): Promise<FlysqliteError | undefined> {
+/** Ships until told to finish; gives false where another file is in the database's place. */
+async function follow({ follower, isStillThere }: Replication, until: AbortSignal): Promise<boolean> {
   try {
     await follower.run({ until });
-    return undefined;
+    return true;
   } catch (error) {
     if (isStillThere()) throw error;
-    return toFlysqliteError(error); // also where it stumbled over that before it saw it
+    return false; // also where it stumbled over that before it saw it
   }
 }
 
@@ -218,11 +208,9 @@ async function lockInPlace(path: string, context: StepContext): Promise<Connecti
 
 /** What was captured of a database that is gone still goes to the replica. */
 async function lastUpload(
-  gone: Replication | undefined,
+  replicator: Replication["replicator"],
   { address, signal }: StepContext & { readonly address: string },
 ): Promise<void> {
-  if (gone === undefined || !gone.replicator.isBehind) return;
-  const { replicator } = gone;
   const { captured } = replicator;
   try {
     await replicator.upload({ signal });

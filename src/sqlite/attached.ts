@@ -91,9 +91,6 @@ type ViewStart = {
 
 export type Attached = ReturnType<typeof attach>;
 
-/** Those of abandon(). What is not referred to any more would be closed as garbage. */
-const neverClosed: Connection[] = [];
-
 /**
  * Attaches to the database at `path`, which must exist, sets WAL mode if need be, and begins the first read
  * transaction. From then on nothing that is committed can leave the log before capture() has given it.
@@ -457,24 +454,9 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
     },
 
     /**
-     * Ends our hold on a database that is no longer at its path, and on a log that another one may use by now. Nothing
-     * is closed: the last connection to close deletes the log by its name, whosever that is.
-     */
-    abandon(): void {
-      for (const connection of [reader, spare, writer, control]) {
-        if (connection === undefined) continue;
-        neverClosed.push(connection);
-        try {
-          connection.exec("ROLLBACK");
-        } catch {
-          // it had no transaction
-        }
-      }
-    },
-
-    /**
      * Closes everything. The last connection to close copies the log into the database and deletes it, and
-     * with it the proof of where the copying stopped: a process that ends anyway should just end.
+     * with it the proof of where the copying stopped: a process that ends anyway should just end. Where another file is
+     * at the path, SQLite sees that and leaves the log alone, which may be that one's.
      */
     close(): void {
       for (const connection of [reader, spare, writer, control]) connection?.close();

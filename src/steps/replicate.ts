@@ -13,6 +13,7 @@ import { type Guard, type Lease, unguarded } from "../replica/lease/hold.ts";
 import { isLtxKey } from "../replica/ltx/names.ts";
 import { NO_TXID } from "../replica/ltx/txid.ts";
 import { createReplicator, type Replicator } from "../replica/replicator.ts";
+import type { Scheduled } from "../replica/schedule.ts";
 import { type ReplicationState, readPositions } from "../replica/state.ts";
 import { attach } from "../sqlite/attached.ts";
 import { openFileStore } from "../storage/file.ts";
@@ -25,10 +26,11 @@ export type Replication = {
   readonly path: string;
   readonly replicator: Replicator;
   readonly follower: Follower;
+  /** What comes next for the replica's levels, the soonest first. */
+  readonly upcoming: () => readonly Scheduled[];
+  readonly lease: Lease | undefined;
   /** False where the database was replaced by another file. */
   readonly isStillThere: () => boolean;
-  /** Gives up such a one. */
-  readonly abandon: () => void;
   /** Lets go of the database: for a change that is to be put back, or that can't bear another connection. */
   readonly close: () => void;
 };
@@ -106,8 +108,8 @@ export async function replicate(
     signal,
   });
   void sweep(store, { ...context, guard });
-  const { isStillThere, abandon } = attached;
-  return { path: database.path, replicator, follower, isStillThere, abandon, close: () => attached.close() };
+  const { isStillThere, close } = attached;
+  return { path: database.path, replicator, follower, upcoming: levels.upcoming, lease, isStillThere, close };
 }
 
 /** Begun this long ago and not ended, an upload never will be, in milliseconds: the largest take hours. */

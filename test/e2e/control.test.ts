@@ -93,6 +93,8 @@ describe("flysqlite sync", () => {
     expect(wrong.output).toMatch(/E_USAGE: Cannot sync: --timeout "5" is no duration/);
     expect(wrong.exitStatus).toBe(64);
     expect((await syncOf(box, "--timeout", "1h")).exitStatus).toBe(64);
+    const asJson = await syncOf(box, "--timeout", "1h", "--json");
+    expect(JSON.parse(asJson.standardOutput)).toMatchObject({ code: "E_USAGE" });
     await running.stop();
   });
 });
@@ -144,7 +146,13 @@ describe("flysqlite status", () => {
     );
     expect(exitStatus).toBe(0);
     const json = await jsonOf<Status>(box);
-    expect(json).toMatchObject({ answer: "safe", keeper: "running", database: "/data/dev.db", lagMs: 0 });
+    expect(json).toMatchObject({
+      answer: "safe",
+      keeper: "running",
+      database: "/data/dev.db",
+      lagMs: 0,
+      lease: { epoch: 1, state: "held" },
+    });
     await running.kill();
     expect(await textsAfterLoss(box)).toContain("safe");
   });
