@@ -239,11 +239,7 @@ export async function createReplicator({
 
     /** Bytes of the log that wait to be captured, as far as that can be told without reading it. */
     get uncapturedBytes(): number {
-      if (capturer.hasLetGo) return 0;
-      const { frames } = attached.walState();
-      const { position } = attached;
-      const copied = position?.kind === "log" && position.frame <= frames ? position.frame : 0;
-      return (frames - copied) * attached.pageSize;
+      return capturer.hasLetGo ? 0 : attached.uncapturedFrames() * attached.pageSize;
     },
   };
 }

@@ -308,6 +308,13 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
     /** Frames in the log now, and how many of them are in the database file. */
     walState,
 
+    /** Frames of the log, as it is now, that were not captured yet: of a log that was restarted since, all of them. */
+    uncapturedFrames(): number {
+      const { frames } = walState();
+      if (position?.kind !== "log" || logSalts() !== position.header.salts.join()) return frames;
+      return Math.max(0, frames - position.frame);
+    },
+
     /**
      * Takes up copying where an earlier process left it. False, and nothing changed, where the log no longer
      * continues from there.

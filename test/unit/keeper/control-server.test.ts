@@ -162,6 +162,15 @@ describe("the control socket", () => {
     expect(JSON.parse(long.split("\r\n\r\n")[1] ?? "")).toEqual(refusal("the request's head is too long"));
   });
 
+  it("does not wait for ever for a request to come to its end", async () => {
+    const { path } = await serving();
+    const socket = connect(path);
+    socket.write("POST /sync HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{");
+    const answer = await text(socket);
+    expect(answer).toMatch(/^HTTP\/1\.1 408 /);
+    expect(JSON.parse(answer.split("\r\n\r\n")[1] ?? "")).toEqual(refusal("the request did not come to its end"));
+  });
+
   it("says why a sync failed, with its code and what to do", async () => {
     const { path } = await serving({
       sync: () => Promise.reject(new FlysqliteError("E_SYNC", "it lacks 3 transactions", { hint: "wait" })),

@@ -1,7 +1,11 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { makeStatus, type ReportFacts } from "../../../src/keeper/report.ts";
 import { toTxid } from "../../../src/replica/ltx/txid.ts";
 import type { Backlog } from "../../../src/replica/progress.ts";
+
+const DOCUMENT = readFileSync(join(import.meta.dirname, "../../../docs/control.md"), "utf8");
 
 const nothing: Backlog = {
   transactions: 0,
@@ -25,6 +29,22 @@ const facts: ReportFacts = {
   log: { bytes: 4120, frames: 1, checkpointedFrames: 0 },
 };
 const waiting = (ageMs: number): Backlog => ({ ...nothing, transactions: 2, bytes: 2048, ageMs });
+
+describe("docs/control.md", () => {
+  it("describes every field of a status, and none that there is not", () => {
+    const status = makeStatus(
+      { ...facts, trouble: { message: "refused", sinceMs: 0, tries: 1 } },
+      { lease: { epoch: 1, state: "held" }, upcoming: [{ task: "compact to level 1", time: "" }] },
+    );
+    const [, section = ""] = /^## GET \/status$([\s\S]*?)^`flysqlite status` ends/m.exec(DOCUMENT) ?? [];
+    const described = [...section.matchAll(/^\| `\.?(\w+)`/gm)].map(([, name]) => name);
+    const fields = [...Object.keys(status), ...Object.keys(status.waiting)];
+    expect(described.toSorted()).toEqual(fields.toSorted());
+    for (const part of [status.lastError, status.log, status.lease, status.upcoming?.[0]]) {
+      for (const name of Object.keys(part ?? {})) expect(section).toContain(`\`${name}\``);
+    }
+  });
+});
 
 describe("the status of a keeper", () => {
   it("is safe where the replica has everything", () => {

@@ -271,6 +271,20 @@ describe("a restart of the log", () => {
     expect(copy.judge()).toEqual({ n: next });
   });
 
+  it("is noticed by its salts, and not by its length: what it has since is not captured", async () => {
+    await using held = await hold(driver);
+    const { app, attached, copy } = held;
+    const last = await sealed(held);
+    const before = inLog(attached.position);
+    expect(attached.uncapturedFrames()).toBe(0);
+    let n = last;
+    while (attached.walState().frames < before.frame || n === last) n = await app.commit();
+    expect(attached.uncapturedFrames()).toBe(attached.walState().frames);
+    expect(copy.catchUp()).toBe("changes");
+    expect(attached.uncapturedFrames()).toBe(0);
+    expect(copy.judge()).toEqual({ n });
+  });
+
   it("can't come a second time before it is copied", async () => {
     await using held = await hold(driver);
     const { app, copy } = held;
