@@ -4,6 +4,7 @@
 import { parseArgs } from "node:util";
 import { whyNoKillPoints } from "../test/support/kill-points.ts";
 import { prepareScenario, SCENARIOS } from "../test/support/kill-scenarios.ts";
+import { setup } from "../test/support/make-bare.ts";
 
 const { values } = parseArgs({
   options: {
@@ -19,6 +20,7 @@ const say = (text: string) => void process.stdout.write(`${text}\n`);
 const why = whyNoKillPoints();
 if (why !== undefined) throw new Error(`Cannot kill anything here: ${why}`);
 
+setup();
 let [tried, missed, wrong] = [0, 0, 0];
 for (const scenario of SCENARIOS.filter(({ name }) => name.includes(values.only))) {
   using prepared = await prepareScenario(scenario);
