@@ -22,7 +22,7 @@ export function differingPages(restored: Buffer, original: Buffer): readonly str
 }
 
 /** Pages of the free list that hold nothing, not even a part of the list. */
-function freeLeaves(file: Buffer, pageSize: number): ReadonlySet<number> {
+export function freeLeaves(file: Buffer, pageSize: number): ReadonlySet<number> {
   const leaves = new Set<number>();
   for (let trunk = file.readUInt32BE(32); trunk !== 0; ) {
     const start = (trunk - 1) * pageSize;

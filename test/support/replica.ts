@@ -18,14 +18,19 @@ export async function listFiles(store: ObjectStore): Promise<readonly LtxFileInf
   return (await inspectReplica(store, { signal: never })).files;
 }
 
+type RestoreOptions = Pick<RestoreToOptions, "store" | "target" | "driver"> & Partial<RestoreToOptions>;
+
 /** Restores the newest state to `target`. */
-export async function restoreLatest({
-  store,
+export async function restoreLatest(options: RestoreOptions): Promise<RestoredDatabase> {
+  return restoreFiles({ ...options, files: planRestore(await listFiles(options.store), { kind: "latest" }) });
+}
+
+/** Restores what these files lead to. */
+export async function restoreFiles({
+  files,
   ...options
-}: Pick<RestoreToOptions, "store" | "target" | "driver"> & Partial<RestoreToOptions>): Promise<RestoredDatabase> {
-  const files = planRestore(await listFiles(store), { kind: "latest" });
+}: RestoreOptions & { readonly files: readonly LtxFileInfo[] }): Promise<RestoredDatabase> {
   return restoreTo({
-    store,
     plan: { format: "ltx", files },
     clock: { now: () => 0 },
     signal: never,

@@ -1,0 +1,126 @@
+// The bucket of a simulation, and the network before it: requests take their time, fail before or after they did
+// something, arrive late, and outlive whoever sent them.
+
+import type { Random } from "../../src/base/context.ts";
+import { FlysqliteError } from "../../src/base/errors.ts";
+import type { ObjectStore } from "../../src/storage/store.ts";
+import { createMemoryStore, type MemoryStore } from "../support/memory-store.ts";
+import type { Life } from "./life.ts";
+import type { Timeline } from "./timeline.ts";
+
+/** How often a request meets with what, each from 0 to 1; and how long it takes. */
+export type Network = {
+  readonly latencyMs: number;
+  /** Fails without having done anything. */
+  readonly lost: number;
+  /** Does what it should, and its answer is lost. */
+  readonly answerLost: number;
+  /** A put whose sender has given up by the time when it arrives. */
+  readonly late: number;
+  /** A list, or a body that is read, breaks off. */
+  readonly broken: number;
+  /** Takes this many times as long. */
+  readonly slow: number;
+};
+
+export const CALM: Network = { latencyMs: 8, lost: 0, answerLost: 0, late: 0, broken: 0, slow: 0 };
+
+/** The longest time after which a late put arrives, in milliseconds. */
+export const LATEST_MS = 20_000;
+
+const SLOWNESS = 40;
+
+export type Bucket = ReturnType<typeof createBucket>;
+
+export function createBucket({
+  timeline,
+  random,
+  network,
+}: {
+  readonly timeline: Timeline;
+  readonly random: Random;
+  /** The network as it is now; undefined while the bucket is away. */
+  readonly network: () => Network | undefined;
+}) {
+  const memory: MemoryStore = createMemoryStore();
+  const signal = new AbortController().signal;
+
+  /** The store as one process sees it. */
+  function storeFor(life: Life): ObjectStore {
+    /** A way through the network, one way. */
+    async function travel(given: AbortSignal): Promise<Network> {
+      given.throwIfAborted();
+      const found = network();
+      const { latencyMs, slow } = found ?? CALM;
+      await life.pass(random.unit() * latencyMs * (random.unit() < slow ? SLOWNESS : 1));
+      given.throwIfAborted();
+      if (found === undefined) throw unreachable("connection refused");
+      if (random.unit() < found.lost) throw unreachable("connection reset");
+      return found;
+    }
+
+    async function ask<Result>(given: AbortSignal, work: () => Promise<Result>): Promise<Result> {
+      const { answerLost } = await travel(given);
+      const result = await work();
+      await travel(given);
+      if (random.unit() < answerLost) throw unreachable("no answer");
+      return result;
+    }
+
+    return {
+      address: memory.address,
+      levelDirectory: memory.levelDirectory,
+      list: (prefix, options) => ask(options.signal, () => memory.list(prefix, { signal })),
+
+      async get(key, options) {
+        const chunks = await ask(options.signal, () => memory.get(key, { ...options, signal }));
+        return chunks && download(chunks, options.signal);
+      },
+
+      async put(key, body, options) {
+        await travel(options.signal);
+        const chunks: Uint8Array[] = [];
+        for await (const chunk of body) {
+          chunks.push(chunk.slice());
+          await life.pass(random.unit());
+          options.signal.throwIfAborted();
+        }
+        // From here on it is on its way, whatever becomes of the sender.
+        const { late = 0, latencyMs = 0, lost = 1 } = network() ?? {};
+        const isLate = random.unit() < late;
+        const arrives = Promise.withResolvers<boolean>();
+        arrives.promise.catch(() => {}); // nobody may wait for it
+        if (isLate || random.unit() >= lost) {
+          timeline.after(random.unit() * (isLate ? LATEST_MS : latencyMs), async () => {
+            arrives.resolve(await memory.put(key, chunks, { ...options, signal }));
+          });
+        } else {
+          arrives.reject(unreachable("connection reset"));
+        }
+        if (isLate) {
+          await life.pass(random.unit() * 2000);
+          throw unreachable("timed out");
+        }
+        return ask(options.signal, () => arrives.promise);
+      },
+
+      delete: (key, options) => ask(options.signal, () => memory.delete(key, { signal })),
+      deleteMany: (keys, options) => ask(options.signal, () => memory.deleteMany(keys, { signal })),
+      exactTime: (object, options) => ask(options.signal, () => memory.exactTime(object, { signal })),
+    };
+
+    async function* download(chunks: AsyncIterable<Uint8Array>, given: AbortSignal): AsyncGenerator<Uint8Array> {
+      for await (const chunk of chunks) {
+        const { broken } = await travel(given);
+        if (random.unit() < broken) throw unreachable("the body broke off");
+        yield chunk;
+      }
+    }
+  }
+
+  return { memory, storeFor };
+}
+
+function unreachable(how: string): FlysqliteError {
+  return new FlysqliteError("E_REPLICA_UNREACHABLE", `Cannot reach the bucket: ${how}`);
+}

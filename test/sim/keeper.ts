@@ -1,0 +1,106 @@
+// The keeper's way from its start to its end, by the product's own decisions and steps, without migrations and seed.
+
+import { existsSync } from "node:fs";
+import { basename } from "node:path";
+import type { At, Random } from "../../src/base/context.ts";
+import type { Log } from "../../src/base/events.ts";
+import { decideCopy } from "../../src/plan/copy.ts";
+import type { Facts } from "../../src/plan/facts.ts";
+import { inspectReplica } from "../../src/replica/inspect.ts";
+import type { Replicator } from "../../src/replica/replicator.ts";
+import { readState } from "../../src/replica/state.ts";
+import type { Driver } from "../../src/sqlite/driver.ts";
+import type { StepContext } from "../../src/steps/context.ts";
+import { SIDE_FILE_SUFFIXES, stateDirectory } from "../../src/steps/places.ts";
+import { replicate } from "../../src/steps/replicate.ts";
+import { restore } from "../../src/steps/restore.ts";
+import type { ObjectStore } from "../../src/storage/store.ts";
+import { laterStart, settings } from "../unit/plan/facts.ts";
+import type { Life } from "./life.ts";
+
+export type Keeper = {
+  /** Undefined until it replicates. */
+  readonly replicator: Replicator | undefined;
+  /** Tells it that the app is gone: it ships the rest and ends. */
+  finish(): void;
+};
+
+export function startKeeper({
+  path,
+  life,
+  store,
+  driver,
+  random,
+  syncIntervalMs,
+  at,
+  log,
+  ready,
+  ended,
+  failed,
+}: {
+  readonly path: string;
+  readonly life: Life;
+  readonly store: ObjectStore;
+  readonly driver: Driver;
+  readonly random: Random;
+  readonly syncIntervalMs: number;
+  readonly at: At;
+  readonly log: Log;
+  /** The app may start. */
+  readonly ready: () => void;
+  /** All is shipped. */
+  readonly ended: () => void;
+  readonly failed: (error: unknown) => void;
+}): Keeper {
+  const finishing = new AbortController();
+  const { signal } = new AbortController();
+  let replicator: Replicator | undefined;
+  const ownDriver = life.driver(driver);
+  const context: StepContext = {
+    settings: { ...settings, syncIntervalMs: { value: syncIntervalMs, source: "default" } },
+    environment: {},
+    assets: { read: () => undefined },
+    clock: life.clock,
+    random,
+    log,
+    at,
+    signal,
+    program: ["flysqlite"],
+    replica: async () => ({ store, source: "the simulation" }),
+    sqlite: async () => ownDriver,
+  };
+
+  async function observe(): Promise<Facts> {
+    const content = await inspectReplica(store, { signal });
+    const isThere = existsSync(path);
+    const orphans = SIDE_FILE_SUFFIXES.map((suffix) => `${path}${suffix}`).filter((file) => existsSync(file));
+    return {
+      ...laterStart,
+      database: { path, state: isThere ? "present" : "absent", sizeBytes: 0, orphans: isThere ? [] : orphans },
+      replica: { ...content, address: store.address, source: "the simulation" },
+      state: await readState(stateDirectory(path)),
+    };
+  }
+
+  async function keep(): Promise<void> {
+    const facts = await observe();
+    const copy = decideCopy(facts);
+    const plan = { facts, copy, placement: { kind: "direct" } as const, seed: undefined, lines: [] };
+    const restored = await restore(plan, context);
+    const running = await replicate(plan, { ...context, restored });
+    if (running === undefined) throw new Error(`"${basename(path)}" is not replicated`);
+    replicator = running.replicator;
+    ready();
+    await running.follower.run({ until: finishing.signal });
+    await replicator.sync({ signal });
+    ended();
+  }
+
+  life.run(() => keep().catch(failed));
+  return {
+    get replicator() {
+      return replicator;
+    },
+    finish: () => finishing.abort(),
+  };
+}

@@ -1,0 +1,54 @@
+// Stands in for node:fs/promises where the product keeps its own small files: base/durable-file.ts, replica/state.ts.
+
+import { noSuchFile } from "../volume.ts";
+import { called, isSimulated, kernel } from "./kernel.ts";
+
+async function forWriting() {
+  const found = await called();
+  const failure = found.writeFailure();
+  if (failure !== undefined) throw failure;
+  return found;
+}
+
+export async function mkdir(): Promise<void> {
+  await called();
+}
+
+export async function readFile(path: string): Promise<string> {
+  const { volume } = await called();
+  const bytes = volume.read(path);
+  if (bytes === undefined) throw noSuchFile(path);
+  return Buffer.from(bytes).toString("utf8");
+}
+
+export async function writeFile(path: string, text: string): Promise<void> {
+  const { volume } = await forWriting();
+  volume.write(path, Buffer.from(text));
+}
+
+export async function rename(from: string, to: string): Promise<void> {
+  const { volume } = await forWriting();
+  volume.rename(from, to);
+}
+
+export async function rm(path: string): Promise<void> {
+  const { volume } = await called();
+  volume.remove(path);
+}
+
+/** A file to be written, or a directory to be synced. */
+export async function open(path: string, flags?: string) {
+  if (flags === "w") (await forWriting()).volume.write(path, new Uint8Array(0));
+  return {
+    writeFile: (text: string) => writeFile(path, text),
+    async sync(): Promise<void> {
+      if (flags === undefined && !isSimulated(path)) return; // where a restore puts the database
+      const { volume } = await forWriting();
+      if (flags === "w") volume.sync(path);
+      else volume.syncDirectory(path);
+    },
+    async [Symbol.asyncDispose](): Promise<void> {
+      kernel();
+    },
+  };
+}

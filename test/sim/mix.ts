@@ -1,0 +1,119 @@
+// What happens in a simulation, drawn from its seed: which faults there are at all, how often each, and what the app is
+// like. With all faults at once hardly any would get far; with some of them each gets its turn.
+
+import type { Random } from "../../src/base/context.ts";
+import type { Action } from "./app-process.ts";
+import { CALM, type Network } from "./bucket.ts";
+
+export type Mix = {
+  readonly pageSize: number;
+  readonly autoVacuum: number;
+  readonly syncIntervalMs: number;
+  /** How long the app goes on, in milliseconds. */
+  readonly durationMs: number;
+  /** Mean time between two things that the app does, in milliseconds. */
+  readonly tempoMs: number;
+  /** How often the app does something between two steps of the protocol, from 0 to 1. */
+  readonly interjections: number;
+  /** What the app does, and how often in comparison. */
+  readonly actions: readonly (readonly [number, () => Action])[];
+  readonly network: Network;
+  /** Times in which the bucket is away: from, to. */
+  readonly outages: readonly (readonly [number, number])[];
+  /** Mean time between two deaths of the keeper at a point of its protocol or while it waits, in milliseconds. */
+  readonly keeperDeathMs: number;
+  /** Likewise of the whole container, of the machine with all that is not durable, and of the volume. */
+  readonly containerDeathMs: number;
+  readonly powerCutMs: number;
+  readonly volumeLossMs: number;
+  /** How often a write on the volume fails, from 0 to 1. */
+  readonly writeFailure: number;
+  /** Times in which the volume is full: from, to. */
+  readonly full: readonly (readonly [number, number])[];
+  /** How often a change of the log is not told, from 0 to 1. */
+  readonly missedNews: number;
+};
+
+const NEVER = Number.POSITIVE_INFINITY;
+
+/** No faults: what has to be copied whole then is the database at the first start, and nothing else. */
+export function undisturbed(random: Random): Mix {
+  const pick = <Value>(...values: readonly [Value, ...Value[]]): Value =>
+    values[Math.floor(random.unit() * values.length)] ?? values[0];
+  const durationMs = pick(2000, 6000, 20_000);
+  return {
+    pageSize: pick(512, 512, 1024, 4096),
+    autoVacuum: pick(0, 0, 1, 2),
+    syncIntervalMs: pick(100, 1000, 1000, 3000),
+    durationMs,
+    tempoMs: durationMs / pick(15, 30, 60),
+    interjections: pick(0, 0.05, 0.2),
+    actions: actions(random),
+    network: { ...CALM, latencyMs: pick(2, 8, 100) },
+    outages: [],
+    keeperDeathMs: NEVER,
+    containerDeathMs: NEVER,
+    powerCutMs: NEVER,
+    volumeLossMs: NEVER,
+    writeFailure: 0,
+    full: [],
+    missedNews: 0,
+  };
+}
+
+/** Some of all faults. */
+export function disturbed(random: Random): Mix {
+  const mix = undisturbed(random);
+  const sometimes = (chance: number) => random.unit() < chance;
+  const rate = () => (sometimes(0.4) ? random.unit() * 0.3 : 0);
+  const spans = () =>
+    sometimes(0.3)
+      ? [0, 1].map(() => {
+          const from = random.unit() * mix.durationMs;
+          return [from, from + random.unit() * 10_000] as const;
+        })
+      : [];
+  const every = (chance: number) => (sometimes(chance) ? mix.durationMs / (1 + Math.floor(random.unit() * 4)) : NEVER);
+  return {
+    ...mix,
+    network: { ...mix.network, lost: rate(), answerLost: rate(), late: 0, broken: rate(), slow: rate() },
+    outages: spans(),
+    keeperDeathMs: every(0.5),
+    containerDeathMs: every(0.25),
+    powerCutMs: every(0.25),
+    volumeLossMs: every(0.15),
+    writeFailure: sometimes(0.15) ? random.unit() * 0.1 : 0,
+    full: spans(),
+    missedNews: sometimes(0.3) ? random.unit() : 0,
+  };
+}
+
+/** Some of what apps do, each with a weight of its own. */
+function actions(random: Random): Mix["actions"] {
+  const weight = (most: number) => (random.unit() < 0.6 ? random.unit() * most : 0);
+  const pick = <Value>(...values: readonly [Value, ...Value[]]): Value =>
+    values[Math.floor(random.unit() * values.length)] ?? values[0];
+  return [
+    [
+      10,
+      () => ({ kind: "commit", rows: 1 + Math.floor(random.unit() * 4), bytes: Math.floor(random.unit() ** 3 * 4000) }),
+    ],
+    [weight(4), () => ({ kind: "burst", times: pick(3, 3, 10, 20) })],
+    [random.unit() < 0.1 ? 2 : 0, () => ({ kind: "burst", times: 80 })], // until the log must be sealed
+    [weight(2), () => ({ kind: "thin out" })],
+    [weight(1), () => ({ kind: "change schema" })],
+    [weight(1), () => ({ kind: "vacuum" })],
+    [weight(3), () => ({ kind: "spill", end: pick("commit", "rollback", "later") })],
+    [
+      weight(6),
+      () => ({
+        kind: "checkpoint",
+        mode: pick("PASSIVE", "FULL", "RESTART", "TRUNCATE"),
+        by: pick("writer", "helper"),
+      }),
+    ],
+    [weight(1), () => ({ kind: "autocheckpoint", frames: pick(0, 1, 20, 1000) })],
+    [weight(3), () => ({ kind: "begin to read" })],
+    [weight(1), () => ({ kind: "close" })],
+  ];
+}

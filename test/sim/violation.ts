@@ -1,0 +1,4 @@
+// What a simulation looks for.
+
+/** Something that must never be. */
+export class Violation extends Error {}
