@@ -26,6 +26,9 @@ const LEVELS = { file: "src/replica/levels.ts", test: "test/unit/replica/levels.
 const RETENTION = { file: "src/replica/retention.ts", test: "test/unit/replica/retention.test.ts" } as const;
 const COMPACT = { file: "src/replica/compact.ts", test: "test/unit/replica/compact.test.ts" } as const;
 const KEEP_LEVELS = { file: "src/replica/keep-levels.ts", test: "test/unit/replica/keep-levels.test.ts" } as const;
+const SUPERVISOR = "test/unit/supervisor/supervisor.test.ts";
+const TABLE = "test/unit/supervisor/table.test.ts";
+const WRITER = { file: "src/cli/line-writer.ts", test: "test/unit/cli/line-writer.test.ts" } as const;
 const RESTORE = { file: "src/replica/restore-to.ts", test: "test/unit/replica/restore.test.ts" } as const;
 
 const HOLD = { file: "src/replica/lease/hold.ts", test: "test/unit/replica/lease/hold.test.ts" } as const;
@@ -598,6 +601,65 @@ const MUTANTS: readonly Mutant[] = [
         'replicated it before");\n    }\n    if (onStaleVolume === "restore") return { kind: "restore", why: "it is another one", stale: true };\n    throw',
       ],
     ],
+  },
+  {
+    file: "src/supervisor/reaper.ts",
+    test: SUPERVISOR,
+    only: "1,000 orphans",
+    bug: "orphans stay zombies",
+    edits: [["calls?.peekEndedChild();", "undefined as number | undefined;"]],
+  },
+  {
+    file: "src/supervisor/reaper.ts",
+    test: SUPERVISOR,
+    only: "1,000 orphans",
+    bug: "the statuses of Node's own children are taken away from it",
+    edits: [["pid === undefined || isOurs(pid)", "pid === undefined"]],
+  },
+  {
+    file: "src/supervisor/while-running.ts",
+    test: TABLE,
+    bug: "a second stop signal is only passed on",
+    edits: [["if (stop !== undefined) {", "if (stop !== undefined && stop.number < 0) {"]],
+  },
+  {
+    file: "src/supervisor/app.ts",
+    test: SUPERVISOR,
+    only: "leaves behind",
+    bug: "the last sync does not wait for what the app has left behind",
+    edits: [["leader === undefined || !groupIsAlive(leader)", "leader === undefined || groupIsAlive(leader)"]],
+  },
+  {
+    file: "src/supervisor/held-signals.ts",
+    test: SUPERVISOR,
+    only: "before anyone listens",
+    bug: "a signal that comes early is lost",
+    edits: [["void held.push(signal)", "void held.includes(signal)"]],
+  },
+  {
+    ...WRITER,
+    bug: "lines that nobody reads are kept without a bound",
+    edits: [["if (queuedBytes >= MAX_QUEUE_SIZE) dropped += 1;\n      else enqueue(line);", "enqueue(line);"]],
+  },
+  {
+    ...WRITER,
+    bug: "a reader that is gone is an exception",
+    edits: [
+      ['=== "EAGAIN" ? 0 : "broken"', '=== "EAGAIN" ? 0 : raise(error)'],
+      ["function pause(", "function raise(error: unknown): never {\n  throw error;\n}\n\nfunction pause("],
+    ],
+  },
+  {
+    file: "src/base/redact.ts",
+    test: "test/unit/base/redact.test.ts",
+    bug: "a secret is told where it is percent-encoded",
+    edits: [[".replaceAll(encodeURIComponent(secret), HIDDEN)", ""]],
+  },
+  {
+    file: "src/plan/app-environment.ts",
+    test: "test/unit/plan/app-environment.test.ts",
+    bug: "Litestream's keys are handed to the app",
+    edits: [["!REPLICATION_SECRETS.has(name) && ", ""]],
   },
 ];
 
