@@ -522,6 +522,8 @@ describe("the reaper", () => {
         REAP: reap ? "1" : "0",
       },
       stdio: ["ignore", "pipe", "inherit"],
+      timeout: 20_000, // a status that was taken away is waited for in vain
+      killSignal: "SIGKILL",
     });
     let output = "";
     for await (const text of child.stdout) output += text;
