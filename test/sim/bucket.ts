@@ -104,8 +104,11 @@ export function createBucket({
         return ask(options.signal, () => arrives.promise);
       },
 
+      readVersioned: (key, options) => ask(options.signal, () => memory.readVersioned(key, { signal })),
+      replace: (key, bytes, options) => ask(options.signal, () => memory.replace(key, bytes, { ...options, signal })),
       delete: (key, options) => ask(options.signal, () => memory.delete(key, { signal })),
       deleteMany: (keys, options) => ask(options.signal, () => memory.deleteMany(keys, { signal })),
+      sweep: (options) => ask(options.signal, () => memory.sweep(options)),
       exactTime: (object, options) => ask(options.signal, () => memory.exactTime(object, { signal })),
     };
 

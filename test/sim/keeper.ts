@@ -12,6 +12,7 @@ import { readState } from "../../src/replica/state.ts";
 import type { Driver } from "../../src/sqlite/driver.ts";
 import type { StepContext } from "../../src/steps/context.ts";
 import { SIDE_FILE_SUFFIXES, stateDirectory } from "../../src/steps/places.ts";
+import { observeNewest } from "../../src/steps/observe-replica.ts";
 import { replicate } from "../../src/steps/replicate.ts";
 import { restore } from "../../src/steps/restore.ts";
 import type { ObjectStore } from "../../src/storage/store.ts";
@@ -65,6 +66,7 @@ export function startKeeper({
     log,
     at,
     signal,
+    asApp: (start) => start(),
     program: ["flysqlite"],
     replica: async () => ({ store, source: "the simulation" }),
     sqlite: async () => ownDriver,
@@ -74,11 +76,14 @@ export function startKeeper({
     const content = await inspectReplica(store, { signal });
     const isThere = existsSync(path);
     const orphans = SIDE_FILE_SUFFIXES.map((suffix) => `${path}${suffix}`).filter((file) => existsSync(file));
+    const replica = { ...content, address: store.address, source: "the simulation" };
+    const state = await readState(stateDirectory(path));
     return {
       ...laterStart,
       database: { path, state: isThere ? "present" : "absent", sizeBytes: 0, orphans: isThere ? [] : orphans },
-      replica: { ...content, address: store.address, source: "the simulation" },
-      state: await readState(stateDirectory(path)),
+      replica,
+      state,
+      newest: await observeNewest({ replica, state, databasePath: path }, context),
     };
   }
 
@@ -87,7 +92,7 @@ export function startKeeper({
     const copy = decideCopy(facts);
     const plan = { facts, copy, placement: { kind: "direct" } as const, seed: undefined, lines: [] };
     const restored = await restore(plan, context);
-    const running = await replicate(plan, { ...context, restored });
+    const running = await replicate(plan, { ...context, restored, lease: undefined });
     if (running === undefined) throw new Error(`"${basename(path)}" is not replicated`);
     replicator = running.replicator;
     ready();

@@ -42,6 +42,10 @@ export function openFileStore(root: string): ObjectStore {
       return true;
     },
 
+    readVersioned: () => Promise.reject(new Error("nobody reads versions on the volume")),
+    replace: () => Promise.reject(new Error("nobody replaces versions on the volume")),
+    sweep: async () => 0,
+
     async delete(key, { signal }) {
       const { volume, writeFailure } = await called();
       signal.throwIfAborted();
@@ -62,6 +66,6 @@ export function openFileStore(root: string): ObjectStore {
 async function* toChunks(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.byteLength; at += 16 * 1024) {
     await called();
-    yield bytes.subarray(at, at + 16 * 1024);
+    yield bytes.slice(at, at + 16 * 1024); // the receiver may detach it
   }
 }
