@@ -155,9 +155,12 @@ export async function openStaging({
       throw new FlysqliteError("E_INTERNAL", `the staged file "${key}" is gone`);
     },
 
-    /** Removes what level 1 holds, up to `compacted`, and the oldest of what else the replica has where it gets too many. */
+    /**
+     * Removes what level 1 holds, up to `compacted`, and the oldest of what else the replica has where it gets too many.
+     * The newest that the replica has is kept: by it the next start tells its own history from another machine's.
+     */
     async prune({ compacted, replicated }: { readonly compacted: Txid; readonly replicated: Txid }): Promise<void> {
-      const uploaded = files.filter(({ txid }) => txid <= replicated);
+      const uploaded = files.filter(({ txid }) => txid <= replicated).slice(0, -1);
       const surplus = new Set(uploaded.slice(0, Math.max(0, uploaded.length - MOST_UPLOADED)));
       await remove(uploaded.filter((file) => file.txid <= compacted || surplus.has(file)));
     },

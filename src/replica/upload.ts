@@ -98,6 +98,7 @@ export function createUploader({
   }
 
   async function putStaged(file: StagedFile, signal: AbortSignal): Promise<void> {
+    await guard({ signal });
     await put({ ...file, body: () => staging.read(file) }, signal);
   }
 
@@ -115,7 +116,6 @@ export function createUploader({
     }
     for (const file of waiting) {
       signal.throwIfAborted();
-      await guard({ signal });
       await putStaged(file, signal);
     }
     return waiting.length;

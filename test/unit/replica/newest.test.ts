@@ -6,10 +6,10 @@ import { LTX_HEADER_SIZE } from "../../../src/replica/ltx/header.ts";
 import { formatLtxName } from "../../../src/replica/ltx/names.ts";
 import { toTxid } from "../../../src/replica/ltx/txid.ts";
 import { isWrittenHere, readNewest } from "../../../src/replica/newest.ts";
-import { type ReplicationState, readState, settleState, writeState } from "../../../src/replica/state.ts";
+import { forgetPlaces, type ReplicationState, readState, settleState, writeState } from "../../../src/replica/state.ts";
 import type { ObjectStore } from "../../../src/storage/store.ts";
 import { installedDriver } from "../../support/driver.ts";
-import { never, type Replicated, replicated } from "./support.ts";
+import { never, type Replicated, rangesAt, replicated } from "./support.ts";
 
 const driver = await installedDriver();
 
@@ -98,6 +98,19 @@ describe("the replica's newest file, after an upload whose answer is not known",
     expect(await whose(replica, await stateOf(replica))).toBe("another's");
     writeFileSync(join(staged, nameOf(lastTxid)), Buffer.concat(chunks).subarray(0, LTX_HEADER_SIZE - 1));
     expect(await whose(replica, await stateOf(replica))).toBe("ours"); // what is cut off proves nothing
+  });
+
+  it("is known by the volume's own file also after that was merged, and the database was replaced", async () => {
+    await using replica = await stopped();
+    for (let i = 0; i < 5; i += 1) {
+      await replica.app.commit();
+      await replica.capture();
+    }
+    await replica.upload(); // so many that they are merged
+    expect(await rangesAt(replica.store, 1)).not.toEqual([]);
+    expect(await whose(replica, await stateOf(replica))).toBe("ours");
+    await forgetPlaces(replica.stateDirectory);
+    expect(await whose(replica, await stateOf(replica))).toBe("ours");
   });
 
   it("is not looked at where the volume knows that it arrived, or where the replica is behind or ahead", async () => {
