@@ -1,12 +1,13 @@
 // `status` and `sync` of the real executable, beside an app under `run`, and the account that a stop gives of what is
 // not in the replica.
 
-import { appendFileSync, existsSync, readdirSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { appendFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
 import type { OfflineStatus, Status } from "../../src/base/control.ts";
-import { type Box, createBox, type Running, type Start } from "../support/box.ts";
+import { type Box, createBox, ROOT, type Running, type Start } from "../support/box.ts";
 import { runFlysqlite } from "../support/flysqlite.ts";
 import { BUCKET, KEY, type S3Server, startS3Server } from "../support/s3-server.ts";
 
@@ -113,6 +114,23 @@ describe("the app", () => {
     const status = await runFlysqlite(["status"], { environment: own });
     expect(firstLine(status.output)).toMatch(/^safe: /);
     expect(await running.stop()).toBe(0);
+  });
+
+  it("can wait for the replica as the documentation shows it, in Node and in a shell", async () => {
+    using box = createBox();
+    const running = await started(box, { environment: { FLYSQLITE_SYNC_INTERVAL: "1h" } });
+    const document = readFileSync(join(ROOT, "docs/control.md"), "utf8");
+    const [, shell = ""] = /```sh\n(curl .*)\n```/.exec(document) ?? [];
+    const [, script = ""] = /```js\n([\s\S]*?)```/.exec(document) ?? [];
+    const env = { PATH: "/usr/bin:/bin", FLYSQLITE_SOCKET: socketOf(box) };
+    await running.line(/copied the whole database/);
+    await add(running, "by curl");
+    expect(JSON.parse(execFileSync("sh", ["-c", shell], { env, encoding: "utf8" }))).toHaveProperty("replicated");
+    await add(running, "by Node");
+    const words = ["--input-type=module", "--eval", `${script}\nawait sync(); console.log("replicated");`];
+    expect(execFileSync(process.execPath, words, { env, encoding: "utf8" })).toBe("replicated\n");
+    await running.kill();
+    expect(await textsAfterLoss(box)).toEqual(expect.arrayContaining(["by curl", "by Node"]));
   });
 
   it("may start another flysqlite, which does not take the socket for a misspelt setting", async () => {
