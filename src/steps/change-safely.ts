@@ -18,6 +18,8 @@ export type SafeChange<Result> = {
   readonly path: string;
   /** The migrations, or the seed's command. */
   readonly names: readonly string[];
+  /** Of the migrations: see interruptions.ts. */
+  readonly digest: string;
   /** False where it is in WAL mode only for this. */
   readonly wasWal: boolean;
   /** True where nobody has seen the database yet. */
@@ -31,10 +33,10 @@ export type SafeChange<Result> = {
 
 /** Gives what `run` gives. Where it throws, the database is put back, and its error says so. */
 export async function changeSafely<Result>(change: SafeChange<Result>, context: StepContext): Promise<Result> {
-  const { step, path, names, wasWal, isNew } = change;
+  const { step, path, names, digest, wasWal, isNew } = change;
   const held = await takeRestorePoint(change, context);
   const startedMs = context.clock.now();
-  const unfinished = { phase: step, names, point: held.point, startedMs, wasWal, isNew };
+  const unfinished = { phase: step, names, digest, point: held.point, startedMs, wasWal, isNew };
   await writeUnfinished(path, unfinished);
   context.at("restore point");
   let result: Result;
@@ -57,8 +59,9 @@ export async function changeSafely<Result>(change: SafeChange<Result>, context: 
 /** Writes down that a new database has yet to be seeded, and what it is put back to before that. */
 export async function writeUnseeded(path: string, command: string, context: StepContext): Promise<void> {
   const { point } = await takeRestorePoint({ step: "seed", path, isNew: true, copyBecause: "it is new" }, context);
-  const [names, startedMs] = [[command], context.clock.now()];
-  await writeUnfinished(path, { phase: "seed", names, point, startedMs, wasWal: true, isNew: true });
+  const startedMs = context.clock.now();
+  const change = { names: [command], digest: "", point, startedMs, wasWal: true, isNew: true };
+  await writeUnfinished(path, { ...change, phase: "seed" });
 }
 
 async function takeRestorePoint(

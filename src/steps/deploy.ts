@@ -19,7 +19,7 @@ import type { AppBundle } from "./app-bundle.ts";
 import { changeSafely } from "./change-safely.ts";
 import type { StepContext } from "./context.ts";
 import { makeFromTemplate } from "./from-template.ts";
-import { countInterruption, forgetInterruptions, refuseAfterInterruptions } from "./interruptions.ts";
+import { countInterruption, digestOf, forgetInterruptions, refuseAfterInterruptions } from "./interruptions.ts";
 import { askMigrator, requireAnswer } from "./migrator-child.ts";
 import { stateDirectory, unbornMark } from "./places.ts";
 import type { Replication } from "./replicate.ts";
@@ -110,8 +110,7 @@ export async function prepareDeployment(
   const deployment = { path, names, migrations, lockFile, isNew };
   if (isNew) return { ...deployment, wasWal: true, aloneBecause: undefined };
   const { settings } = context;
-  const pragma = migrations
-    .filter(({ name }) => names.includes(name))
+  const pragma = pendingOf(deployment)
     .map(({ name, sql = "" }) => ({ name, found: findJournalPragma(sql) }))
     .find(({ found }) => found !== undefined);
   const wantsWal = pragma === undefined && settings.onMigrationFailure.value === "rollback";
@@ -126,6 +125,10 @@ export async function prepareDeployment(
   }
   const aloneBecause = pragma && `${pragma.name} sets ${pragma.found}`;
   return { ...deployment, wasWal: !leavesWal, aloneBecause };
+}
+
+function pendingOf({ migrations, names }: Pick<Deployment, "migrations" | "names">): readonly Migration[] {
+  return migrations.filter(({ name }) => names.includes(name));
 }
 
 /** Looked up in the file's header, which nobody has open yet. */
@@ -161,10 +164,11 @@ export async function deploy(
     await makeIfAbsent(path);
     applied = await applyToNew(deployment, run, context);
   } else {
-    if (!attended) await refuseAfterInterruptions(path, names);
+    const digest = digestOf(pendingOf(deployment));
+    if (!attended) await refuseAfterInterruptions(path, { digest, names });
     const inReplica = await hold.sync(names, context);
     if (aloneBecause !== undefined) hold.letGo();
-    const change = { step: "migrate", path, names, wasWal, isNew, copyBecause: aloneBecause, run } as const;
+    const change = { step: "migrate", path, names, digest, wasWal, isNew, copyBecause: aloneBecause, run } as const;
     try {
       applied =
         settings.onMigrationFailure.value === "keep"
@@ -180,11 +184,8 @@ export async function deploy(
   return applied;
 }
 
-async function apply(
-  { path, names, migrations, lockFile, isNew, aloneBecause }: Deployment,
-  hold: Hold,
-  context: StepContext,
-): Promise<readonly string[]> {
+async function apply(deployment: Deployment, hold: Hold, context: StepContext): Promise<readonly string[]> {
+  const { path, migrations, lockFile, isNew, aloneBecause } = deployment;
   let begun: string | undefined;
   const rollsBack = context.settings.onMigrationFailure.value === "rollback";
   const held = !isNew && aloneBecause === undefined && (rollsBack || hold.isHeld());
@@ -194,7 +195,7 @@ async function apply(
     },
   });
   const what = begun === undefined ? "Cannot migrate" : `Cannot apply ${begun}`;
-  if (answer.kind === "died" && !isNew && rollsBack) await countInterruption(path, names);
+  if (answer.kind === "died" && !isNew && rollsBack) await countInterruption(path, digestOf(pendingOf(deployment)));
   return requireAnswer(answer, "applied", what).names;
 }
 

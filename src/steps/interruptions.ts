@@ -4,21 +4,28 @@
 import { join } from "node:path";
 import { readIfPresent, removeDurably, writeDurably } from "../base/durable-file.ts";
 import { FlysqliteError } from "../base/errors.ts";
+import type { Migration } from "../prisma/manifest.ts";
+import { checksum } from "../prisma/migrations.ts";
 import { stateDirectory } from "./places.ts";
 
 /** After this many a start refuses. */
 const MAX_INTERRUPTIONS = 2;
 
-type Interruptions = { readonly names: readonly string[]; readonly count: number };
+/** `digest` stands for the migrations, as `digestOf` gives it: with another script it is another one. */
+type Interruptions = { readonly digest: string; readonly count: number };
+
+export function digestOf(migrations: readonly Migration[]): string {
+  return checksum(JSON.stringify(migrations.map(({ name, sql }) => [name, sql])));
+}
 
 function place(databasePath: string): string {
   return join(stateDirectory(databasePath), "interruptions.json");
 }
 
-export async function countInterruption(databasePath: string, names: readonly string[]): Promise<void> {
+export async function countInterruption(databasePath: string, digest: string): Promise<void> {
   const known = await readInterruptions(databasePath);
-  const count = known !== undefined && sameNames(known.names, names) ? known.count + 1 : 1;
-  await writeDurably(place(databasePath), `${JSON.stringify({ names, count })}\n`);
+  const count = known?.digest === digest ? known.count + 1 : 1;
+  await writeDurably(place(databasePath), `${JSON.stringify({ digest, count })}\n`);
 }
 
 export async function forgetInterruptions(databasePath: string): Promise<void> {
@@ -26,9 +33,12 @@ export async function forgetInterruptions(databasePath: string): Promise<void> {
 }
 
 /** Throws E_MIGRATE where the same migrations were cut off too often. */
-export async function refuseAfterInterruptions(databasePath: string, names: readonly string[]): Promise<void> {
+export async function refuseAfterInterruptions(
+  databasePath: string,
+  { digest, names }: { readonly digest: string; readonly names: readonly string[] },
+): Promise<void> {
   const known = await readInterruptions(databasePath);
-  if (known === undefined || !sameNames(known.names, names) || known.count < MAX_INTERRUPTIONS) return;
+  if (known?.digest !== digest || known.count < MAX_INTERRUPTIONS) return;
   throw new FlysqliteError(
     "E_MIGRATE",
     `Cannot migrate: ${names.join(", ")} was begun ${known.count} times and cut off each time, by a kill, a crash or for want of memory`,
@@ -44,13 +54,9 @@ async function readInterruptions(databasePath: string): Promise<Interruptions | 
   const text = await readIfPresent(place(databasePath));
   if (text === undefined) return undefined;
   try {
-    const { names, count }: Partial<Interruptions> = JSON.parse(text);
-    return Array.isArray(names) && typeof count === "number" ? { names, count } : undefined;
+    const { digest, count }: Partial<Interruptions> = JSON.parse(text);
+    return typeof digest === "string" && typeof count === "number" ? { digest, count } : undefined;
   } catch {
     return undefined;
   }
-}
-
-function sameNames(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((name, index) => name === b[index]);
 }

@@ -25,7 +25,7 @@ export async function recover(path: string, context: StepContext): Promise<void>
     return;
   }
   if (unfinished.phase === "leave WAL") return leaveWal(path, context);
-  const { phase, names, startedMs } = unfinished;
+  const { phase, names, digest, startedMs } = unfinished;
   if (phase === "migrate") {
     const since = new Date(startedMs).toISOString();
     context.log(warn("migrate", `${names.join(", ")} was begun at ${since} and cut off`));
@@ -33,7 +33,7 @@ export async function recover(path: string, context: StepContext): Promise<void>
   const outcome = await putBack(path, unfinished, { ...context, held: false });
   if (outcome.kind === "stuck") throw stuck(path, outcome.why);
   if (outcome.kind === "lost") await dealWithLoss(path, unfinished, outcome.why, context);
-  else if (phase === "migrate") await countInterruption(path, names);
+  else if (phase === "migrate") await countInterruption(path, digest);
 }
 
 async function dealWithLoss(

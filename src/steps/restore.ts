@@ -16,6 +16,7 @@ import type { StepContext } from "./context.ts";
 import { moveAside } from "./move-aside.ts";
 import { noteRestored, stateAfter } from "./note-restored.ts";
 import { SIDE_FILE_SUFFIXES, stateDirectory, unbornMark } from "./places.ts";
+import { removeUnfinished } from "./unfinished.ts";
 
 /** Gives what replication continues from, after a restore; undefined where nothing was restored. */
 export async function restore({ copy, facts }: Plan, context: StepContext): Promise<ReplicationState | undefined> {
@@ -32,6 +33,7 @@ export async function restore({ copy, facts }: Plan, context: StepContext): Prom
   if (copy.kind === "create") {
     // From here to the seed's success the database counts as unmade: a start that fails in between begins anew.
     await writeDurably(unbornMark(database.path), "");
+    await removeUnfinished(database.path); // of one that is made anew
     return undefined;
   }
   // What comes from a replica has been seeded. With the mark beside it the next start would take it for unmade.

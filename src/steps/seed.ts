@@ -30,7 +30,15 @@ export async function seed(plan: Plan, context: StepContext): Promise<void> {
     return;
   }
   const command = plan.seed;
-  const change = { step: "seed", path, names: [command], wasWal: true, isNew: true, letGo: () => {} } as const;
+  const change = {
+    step: "seed",
+    path,
+    names: [command],
+    digest: "",
+    wasWal: true,
+    isNew: true,
+    letGo: () => {},
+  } as const;
   const run = async () => {
     await isMade(); // but for its seed, which is now written down as unfinished
     await runSeed(command, plan, context);
@@ -51,7 +59,15 @@ export async function seedByHand(command: string, plan: Plan, context: StepConte
   const answer = await askMigrator({ kind: "prepare", path, setWal: false }, context);
   const { isWal } = requireAnswer(answer, "prepared", "Cannot seed the database");
   const copyBecause = isWal ? undefined : "it has a rollback journal";
-  const change = { step: "seed", path, names: [command], wasWal: true, isNew: false, letGo: () => {} } as const;
+  const change = {
+    step: "seed",
+    path,
+    names: [command],
+    digest: "",
+    wasWal: true,
+    isNew: false,
+    letGo: () => {},
+  } as const;
   await changeSafely({ ...change, copyBecause, run: () => runSeed(command, plan, context) }, context);
 }
 

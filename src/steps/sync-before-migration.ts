@@ -26,7 +26,7 @@ export async function syncBeforeMigration(
   const startedMs = clock.monotonic();
   await replicator.sync({ signal });
   const txid = replicator.lastTxid;
-  await notePoint(store, { txid, migrations: names, timeMs: clock.now() }, { signal });
+  if (names.length > 0) await notePoint(store, { txid, migrations: names, timeMs: clock.now() }, { signal });
   const took = formatDuration(clock.monotonic() - startedMs);
   log(info("migrate", `${store.address} has all up to transaction ${formatTxid(txid)}, in ${took}`));
   return `transaction ${formatTxid(txid)} of ${store.address}`;

@@ -14,6 +14,8 @@ export type Change = {
   readonly phase: "migrate" | "seed";
   /** The migrations that were pending, or the seed's command. */
   readonly names: readonly string[];
+  /** Of the migrations: see steps/interruptions.ts. Of a seed it is empty. */
+  readonly digest: string;
   readonly point: RestorePoint;
   /** When it began, in milliseconds since the Unix epoch. */
   readonly startedMs: number;

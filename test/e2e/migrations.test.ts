@@ -275,6 +275,23 @@ describe("a machine that dies while it seeds", () => {
   });
 });
 
+describe("a database that was made and not seeded yet", () => {
+  it("is made anew by a release with other migrations, also where that has no seed", async () => {
+    using box = createApp();
+    writeFiles(box.app, { "slow.mts": SLOW_SEED });
+    const running = await box.start({ environment: { ...URL, FLYSQLITE_SEED: "node slow.mts", SLOW: "1" } });
+    await running.line(/^half seeded$/m);
+    await running.kill();
+    writeFiles(box.app, { [file(SECOND)]: GOOD });
+    for (let start = 1; start <= 2; start += 1) {
+      const next = await started(box);
+      expect(await next.request("GET", "/count")).toEqual({ starts: start, seeds: 0 });
+      expect(await next.stop(), next.output()).toBe(0);
+    }
+    expect(applied(box)).toEqual([{ name: INIT }, { name: SECOND }]);
+  });
+});
+
 const SLOW_SEED = `
 import { DatabaseSync } from "node:sqlite";
 const database = new DatabaseSync(process.env["DATABASE_URL"].replace("file:", ""));

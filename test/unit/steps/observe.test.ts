@@ -385,6 +385,7 @@ describe("observe on the database", () => {
   describe("that an earlier start left unfinished", () => {
     const change = {
       names: ["1_init"],
+      digest: "",
       point: { kind: "copy", path: "/nowhere" },
       startedMs: 0,
       wasWal: true,

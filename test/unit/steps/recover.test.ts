@@ -152,7 +152,7 @@ describe("a start that can't put the database back", () => {
 
 describe("recover", () => {
   const copy = { kind: "copy", path: "/nowhere" } as const;
-  const change = { names: ["x"], point: copy, startedMs: 0, wasWal: true, isNew: true } as const;
+  const change = { names: ["x"], digest: "", point: copy, startedMs: 0, wasWal: true, isNew: true } as const;
 
   it("has nothing to do after a start that came to its end, and clears away a copy that no one needs", async () => {
     const world = await used("delete");
