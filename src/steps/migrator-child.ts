@@ -2,7 +2,7 @@
 // whole.
 
 import { spawn } from "node:child_process";
-import { FlysqliteError } from "../base/errors.ts";
+import { FAILURES, FlysqliteError } from "../base/errors.ts";
 import { MIGRATOR_ROLE } from "../base/roles.ts";
 import type { FailedStatement } from "../prisma/errors.ts";
 import type { MigratorAnswer, MigratorNews, MigratorTask } from "../prisma/migrator.ts";
@@ -75,9 +75,11 @@ export function failureOf(answer: Answer, what: string): FlysqliteError | undefi
   const problems = statement === undefined ? rest : [...rest, describeStatement(statement)];
   return new FlysqliteError("E_MIGRATE", `${what}: ${code === undefined ? "" : `${code} `}${head}`, {
     problems,
-    ...(hint === undefined ? {} : { hint }),
+    hint: hint ?? (/\bdatabase is locked\b/.test(message) ? LOCKED_HINT : FAILURES.E_MIGRATE.hint),
   });
 }
+
+const LOCKED_HINT = "End what else has the database open, then start again";
 
 /** As much of a statement as says which one it is, in characters. */
 const STATEMENT_LENGTH = 300;

@@ -123,6 +123,39 @@ function onceWritten(path: string, then: () => void): void {
   wait();
 }
 
+describe("a database that another process has open", () => {
+  it("is refused in Prisma's words, and nothing of it is changed", async () => {
+    const world = await used("wal");
+    const app = await startApp(world.path);
+    await app.exec("SELECT * FROM Note");
+    const before = fingerprint(world.path);
+    await expect(world.deploy([INIT, MORE])).rejects.toMatchObject({
+      code: "E_MIGRATE",
+      message: "Cannot migrate: SQLite database error",
+      problems: ["database is locked"],
+      hint: expect.stringMatching(/^End what else has the database open/),
+    });
+    expect(fingerprint(world.path)).toEqual(before);
+    await app.kill();
+    expect(await world.deploy([INIT, MORE])).toEqual(["2_more"]);
+  });
+
+  it("is migrated all the same where Prisma's lock is disabled, and put back once it is closed", async () => {
+    const world = await used("wal");
+    const before = fingerprint(world.path);
+    const app = await startApp(world.path);
+    await app.exec("SELECT * FROM Note");
+    const environment = { ...world.context.environment, PRISMA_SCHEMA_DISABLE_ADVISORY_LOCK: "1" };
+    await expect(world.deploy([INIT, BAD], { environment })).rejects.toMatchObject({
+      problems: expect.arrayContaining([expect.stringMatching(/can't be put back now: another process has it open/)]),
+    });
+    await app.kill();
+    await world.recover();
+    expect(fingerprint(world.path)).toEqual(before);
+    expect(await world.deploy([INIT, MORE], { environment })).toEqual(["2_more"]);
+  });
+});
+
 describe("migrations that need the database for themselves", () => {
   const OFF = { name: "2_off", sql: "PRAGMA journal_mode=DELETE; CREATE TABLE off (x);" };
 
