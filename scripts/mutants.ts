@@ -29,6 +29,7 @@ const KEEP_LEVELS = { file: "src/replica/keep-levels.ts", test: "test/unit/repli
 const SUPERVISOR = "test/unit/supervisor/supervisor.test.ts";
 const TABLE = "test/unit/supervisor/table.test.ts";
 const WRITER = { file: "src/cli/line-writer.ts", test: "test/unit/cli/line-writer.test.ts" } as const;
+const POINT = { file: "src/sqlite/restore-point.ts", test: "test/unit/sqlite/restore-point.test.ts" } as const;
 const RESTORE = { file: "src/replica/restore-to.ts", test: "test/unit/replica/restore.test.ts" } as const;
 
 const HOLD = { file: "src/replica/lease/hold.ts", test: "test/unit/replica/lease/hold.test.ts" } as const;
@@ -660,6 +661,85 @@ const MUTANTS: readonly Mutant[] = [
     test: "test/unit/plan/app-environment.test.ts",
     bug: "Litestream's keys are handed to the app",
     edits: [["!REPLICATION_SECRETS.has(name) && ", ""]],
+  },
+  {
+    ...POINT,
+    bug: "who holds a restore point may write, and so checkpoints when it lets go",
+    edits: [
+      [
+        "const reader = driver.open(path, { readOnly: true, busyTimeoutMs: BUSY_TIMEOUT_MS });",
+        "const reader = driver.open(path, { busyTimeoutMs: BUSY_TIMEOUT_MS });",
+      ],
+    ],
+    only: "leaves the log alone when it is let go last",
+  },
+  {
+    ...POINT,
+    bug: "a restore point is no read transaction",
+    edits: [['reader.all("SELECT 1 FROM sqlite_schema LIMIT 1"); // BEGIN alone takes no snapshot', ""]],
+    only: "brings back all, whatever another process did",
+  },
+  {
+    ...POINT,
+    bug: "a log is cut although somebody checkpointed it since",
+    edits: [["if (!held && !sameFile)", "if (!held && sameFile && path === undefined)"]],
+    only: "is lost where",
+  },
+  {
+    ...POINT,
+    bug: "a log is cut a frame too early",
+    edits: [["frameOffset(point.frames + 1, point.pageSize)", "frameOffset(point.frames, point.pageSize)"]],
+    only: "brings back all, whatever another process did",
+  },
+  {
+    ...POINT,
+    bug: "a log is cut while another process has the database open",
+    edits: [['connection.exec("BEGIN EXCLUSIVE");', 'connection.exec("BEGIN");']],
+    only: "waits for nobody for ever",
+  },
+  {
+    file: "src/prisma/migrator.ts",
+    bug: "the migrating process checkpoints what a restore point needs",
+    edits: [['connection.exec("PRAGMA wal_autocheckpoint=0");', ""]],
+    test: "test/unit/steps/recover.test.ts",
+    only: "puts the database back first",
+  },
+  {
+    file: "src/steps/change-safely.ts",
+    bug: "a change that failed is not undone",
+    edits: [
+      ["throw withOutcome(error, path, await putBack(path, unfinished, { ...context, held: true }));", "throw error;"],
+    ],
+    test: "test/unit/steps/deploy.test.ts",
+    only: "that fail leave it as it was",
+  },
+  {
+    file: "src/steps/change-safely.ts",
+    bug: "what is to be put back is written down after the change",
+    edits: [["  await writeUnfinished(path, unfinished);\n  context.at", "  context.at"]],
+    test: "test/unit/steps/recover.test.ts",
+    only: "puts the database back first",
+  },
+  {
+    file: "src/steps/change-safely.ts",
+    bug: "a change that worked is undone by the next start",
+    edits: [
+      ["if (wasWal) await removeUnfinished(path);\n  else await writeUnfinished", "if (!wasWal) await writeUnfinished"],
+    ],
+    test: "test/unit/steps/deploy.test.ts",
+    only: "are applied, and nothing is left to be put back",
+  },
+  {
+    file: "src/steps/recover.ts",
+    bug: "a seed that was cut off counts as done",
+    edits: [
+      [
+        "const outcome = await putBack(path, unfinished, { ...context, held: false });",
+        'if (phase === "seed") return removeUnfinished(path);\n  const outcome = await putBack(path, unfinished, { ...context, held: false });',
+      ],
+    ],
+    test: "test/unit/steps/seed.test.ts",
+    only: "puts a database back that a seed leaves half seeded",
   },
 ];
 
