@@ -90,7 +90,8 @@ export type LogSize = {
 export type LeaseStatus = {
   /** Grows by one with each taking. */
   readonly epoch: number;
-  readonly state: "held" | "lost";
+  /** "not renewed": for so long that another machine may have taken it; nothing counts as replicated meanwhile. */
+  readonly state: "held" | "not renewed" | "lost";
 };
 
 export type Upcoming = {

@@ -152,7 +152,7 @@ function reportOn(
       log: readLogSize(databasePath, replicator),
     },
     {
-      ...(lease === undefined ? {} : { lease: { epoch: lease.epoch, state: lease.lost.aborted ? "lost" : "held" } }),
+      ...(lease === undefined ? {} : { lease: { epoch: lease.epoch, state: lease.state } }),
       upcoming: upcoming().map(describeScheduled),
     },
   );

@@ -15,7 +15,7 @@ import { forgetPlaces, settleState } from "../replica/state.ts";
 import { type AppBundle, openBundle } from "../steps/app-bundle.ts";
 import type { StepContext } from "../steps/context.ts";
 import { runHook } from "../steps/hooks.ts";
-import { type Leased, planUnderLease, planWhenFree, requireLeaseStillOurs } from "../steps/lease.ts";
+import { type Leased, planUnderLease, planWhenFree, requireLeaseStillOurs, whileHeld } from "../steps/lease.ts";
 import { link } from "../steps/link.ts";
 import { lockDatabase } from "../steps/lock.ts";
 import { lookForMigrations } from "../steps/migrate.ts";
@@ -81,8 +81,7 @@ export async function keep(
     );
   }
 
-  // Once the lease is another's, whatever is under way is broken off.
-  const working = lease === undefined ? context : { ...context, signal: AbortSignal.any([context.signal, lease.lost]) };
+  const working = whileHeld(context, lease);
   try {
     running = again
       ? await replicate(planned, { ...working, lease, restored: undefined })
@@ -111,7 +110,10 @@ export async function keep(
   try {
     await running.follower.run({ until: finishing.signal });
   } catch (error) {
-    if (error instanceof DatabaseReplaced) await forgetPlaces(stateDirectory(facts.database.path));
+    if (error instanceof DatabaseReplaced) {
+      await settle(running, context);
+      await forgetPlaces(stateDirectory(facts.database.path));
+    }
     throw error;
   }
   lease?.lost.throwIfAborted();
@@ -142,9 +144,9 @@ function underRunningApp(context: StepContext): StepContext {
 }
 
 /**
- * Plans under the lock and the replica's lease: what a predecessor that is still shipping changes until it lets go must be seen. On a
- * volume that flysqlite has not used yet there is nothing to lock before a first plan says that a start may
- * happen; a refused start leaves no trace.
+ * Plans under the lock and the replica's lease: what a predecessor that is still shipping changes until it lets go must
+ * be seen. On a volume that flysqlite has not used yet there is nothing to lock before a first plan says that a start
+ * may happen; a refused start leaves no trace.
  */
 export async function lockAndPlan(
   bundle: AppBundle,

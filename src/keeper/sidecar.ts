@@ -12,7 +12,7 @@ import { forgetPlaces } from "../replica/state.ts";
 import type { Connection } from "../sqlite/driver.ts";
 import type { StepContext } from "../steps/context.ts";
 import { findDatabaseInPlace } from "../steps/find-database.ts";
-import { type Leased, planUnderLease } from "../steps/lease.ts";
+import { type Leased, planUnderLease, whileHeld } from "../steps/lease.ts";
 import { lockDatabase } from "../steps/lock.ts";
 import { observeInPlace } from "../steps/observe-in-place.ts";
 import { stateDirectory } from "../steps/places.ts";
@@ -79,9 +79,11 @@ export async function keepInPlace(line: SidecarLine, told: StepContext): Promise
     const held: Leased<ReplicationPlan> =
       lease === undefined ? await planUnderLease(plansFrom(found, path, context), context) : { planned: found, lease };
     lease = held.lease;
-    running = await begin(held.planned, { ...context, address, until, lease });
+    running = await begin(held.planned, { ...whileHeld(context, lease), address, until, lease });
     await ready();
-    if (await follow(running, until)) break;
+    const isTheSame = await follow(running, until);
+    lease?.lost.throwIfAborted();
+    if (isTheSame) break;
     replaced = running;
     running = undefined;
     log(warn("replicate", `"${path}" was replaced by another file, or removed: attaching to what is there`));
@@ -89,8 +91,9 @@ export async function keepInPlace(line: SidecarLine, told: StepContext): Promise
     while (!until.aborted && !hasContent(path)) await clock.sleep(POLL_MS, { signal: until }).catch(() => {});
     if (!until.aborted) replaced.close();
   }
-  if (running !== undefined) await lastSync(running, { ...context, address });
-  else if (replaced?.replicator.isBehind === true) await lastUpload(replaced.replicator, { ...context, address });
+  const working = { ...whileHeld(context, lease), address };
+  if (running !== undefined) await lastSync(running, working);
+  else if (replaced?.replicator.isBehind === true) await lastUpload(replaced.replicator, working);
   await lease?.release({ signal: AbortSignal.timeout(RELEASE_LIMIT_MS) });
 }
 

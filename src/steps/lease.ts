@@ -88,6 +88,14 @@ function newPatience({ leaseTimes = LEASE_TIMES, ...context }: StepContext): Pat
   return createPatience({ ...context, times: leaseTimes });
 }
 
+/** The same surroundings, with a signal that also breaks off whatever is under way once the lease is another's. */
+export function whileHeld<Context extends { readonly signal: AbortSignal }>(
+  context: Context,
+  lease: Lease | undefined,
+): Context {
+  return lease === undefined ? context : { ...context, signal: AbortSignal.any([context.signal, lease.lost]) };
+}
+
 async function storeOf(databasePath: string, context: StepContext): Promise<ObjectStore | undefined> {
   return (await context.replica(basename(databasePath)))?.store;
 }

@@ -8,6 +8,8 @@ import { systemClock, systemRandom } from "../../src/base/system.ts";
 import { createLog, renderFailure } from "../../src/cli/render-event.ts";
 import { readSettings } from "../../src/config/settings.ts";
 import { type Channel, keep } from "../../src/keeper/keeper.ts";
+import { keepInPlace } from "../../src/keeper/sidecar.ts";
+import type { StepContext } from "../../src/steps/context.ts";
 import { createReplicaStore } from "../../src/steps/replica-store.ts";
 import type { ObjectStore } from "../../src/storage/store.ts";
 import { installedDriver } from "./driver.ts";
@@ -22,6 +24,8 @@ const { values } = parseArgs({
     ttl: { type: "string", default: "" },
     wait: { type: "string", default: "" },
     again: { type: "boolean", default: false },
+    /** Without an app: replicates the database that is there. */
+    sidecar: { type: "boolean", default: false },
     fence: { type: "string", default: "auto" },
     "on-stale-volume": { type: "string", default: "refuse" },
   },
@@ -68,13 +72,14 @@ async function run(): Promise<void> {
   const flags = {
     ...{ volume: values.volume, replica: values.replica, fence: values.fence, log: "debug", "sync-interval": "50ms" },
     "on-stale-volume": values["on-stale-volume"],
+    ...(values.sidecar ? { database: `file:${values.volume}/app.db` } : {}),
   };
   const environment = process.env;
   const settings = await readSettings({ flags, command: ["sh"], environment, workingDirectory: values.app });
   const log = createLog("debug", write);
   const open = createReplicaStore({ settings, environment, clock: systemClock, random: systemRandom, log });
   const driver = installedDriver();
-  await keep(channel, {
+  const context: StepContext = {
     settings,
     environment,
     assets: { read: () => undefined },
@@ -91,8 +96,10 @@ async function run(): Promise<void> {
     },
     sqlite: () => driver,
     leaseTimes: { ttlMs: Number(values.ttl), waitMs: Number(values.wait) },
-    again: values.again,
-  });
+  };
+  if (!values.sidecar) return keep(channel, { ...context, again: values.again });
+  const ready = () => new Promise<void>((resolve) => process.send?.({ kind: "ready" }, () => resolve()));
+  await keepInPlace({ ready, onMessage: channel.onMessage }, context);
 }
 
 run().then(

@@ -22,6 +22,8 @@ const PROJECT: Files = {
 export type Start = {
   readonly times: LeaseTimes;
   readonly again?: boolean;
+  /** Without an app: replicates the database that is there. */
+  readonly sidecar?: boolean;
   readonly fence?: "auto" | "required" | "off";
   readonly onStaleVolume?: "refuse" | "restore";
 };
@@ -104,7 +106,7 @@ export function createMachine({ name, directory, replica, environment = {}, ...p
 export type Keeper = ReturnType<typeof startKeeper>;
 
 function startKeeper({
-  start: { times, again = false, fence = "auto", onStaleVolume = "refuse" },
+  start: { times, again = false, sidecar = false, fence = "auto", onStaleVolume = "refuse" },
   app,
   volume,
   replica,
@@ -120,6 +122,7 @@ function startKeeper({
     ...["--main", join(ROOT, "src/main.ts"), "--app", app, "--volume", volume, "--replica", replica],
     ...["--ttl", String(times.ttlMs), "--wait", String(times.waitMs), "--fence", fence],
     ...["--on-stale-volume", onStaleVolume, ...(again ? ["--again"] : [])],
+    ...(sidecar ? ["--sidecar"] : []),
   ];
   const child = fork(join(import.meta.dirname, "keeper-process.ts"), words, {
     stdio: ["ignore", "ignore", "pipe", "ipc"],

@@ -38,6 +38,8 @@ export type Lease = {
   release(options: { readonly signal: AbortSignal }): Promise<void>;
   /** Aborted when it is lost, with E_FENCED as the reason. */
   readonly lost: AbortSignal;
+  /** As far as can be told without asking the store: "not renewed" is for longer than it holds. */
+  readonly state: "held" | "not renewed" | "lost";
 };
 
 export function holdLease({
@@ -131,6 +133,11 @@ export function holdLease({
   return {
     epoch,
     lost: losing.signal,
+
+    get state() {
+      if (losing.signal.aborted) return "lost";
+      return isSurelyHeld(renewed, momentOf(clock), ttlMs) ? "held" : "not renewed";
+    },
 
     async guard({ signal }) {
       // Once more than a renewal may begin anew: one that was under way through a long halt proves nothing.

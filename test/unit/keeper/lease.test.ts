@@ -166,6 +166,36 @@ describe("a keeper's lease", { timeout: TIMEOUT_MS }, () => {
     expect(await leaseOf(store)).toMatchObject({ epoch: 2, machine: "stranger", state: "held" });
   });
 
+  it("is taken, waited for and released beside an app that somebody else starts, and its loss ends that too", async () => {
+    const { machine, store, acknowledged } = await world("directory");
+    const a = machine("a");
+    const first = a.start({ times: PATIENT });
+    await first.ready();
+    await a.write();
+    await acknowledged(a, "a1");
+    const beside = a.start({ times: SHORT, sidecar: true });
+    expect(await beside.ended).toBe(72); // two on one volume: the first has its lock
+    await a.endApp();
+    expect(await first.finish()).toBe(0);
+
+    const second = a.start({ times: SHORT, sidecar: true });
+    await second.ready();
+    await a.write();
+    await acknowledged(a, "a2");
+    expect(await leaseOf(store)).toMatchObject({ epoch: 2, state: "held" });
+    expect(await second.finish()).toBe(0);
+    expect(await leaseOf(store)).toMatchObject({ epoch: 2, state: "released" });
+
+    const third = a.start({ times: SHORT, sidecar: true });
+    await third.ready();
+    await takeOver(store);
+    expect(await third.ended).toBe(76);
+    expect(third.output()).toMatch(/E_FENCED: .*machine "stranger", since/);
+    const fourth = a.start({ times: HASTY, sidecar: true });
+    expect(await fourth.ended).toBe(76);
+    expect(fourth.output()).toMatch(/E_FENCED: Cannot start: machine "stranger"/);
+  });
+
   it("is no longer the app's where another machine took it after the keeper had died", async () => {
     const { machine, store, acknowledged } = await world("directory");
     const a = machine("a");

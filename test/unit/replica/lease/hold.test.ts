@@ -240,6 +240,23 @@ describe("the guard", () => {
     await expect(lease.guard({ signal: stop.signal })).rejects.toBe(reason);
   });
 
+  it("says how the lease stands without asking anybody", async () => {
+    const { lease, clock, other, faulty } = await held();
+    const states = [lease.state];
+    clock.advance(40_000);
+    states.push(lease.state);
+    await guard(lease);
+    states.push(lease.state);
+    clock.advance(TTL_MS);
+    await other.take();
+    const asked = faulty.writes;
+    states.push(lease.state);
+    expect(faulty.writes).toBe(asked);
+    await guard(lease).catch(() => {});
+    states.push(lease.state);
+    expect(states).toEqual(["held", "not renewed", "held", "not renewed", "lost"]);
+  });
+
   it("lets everything pass where there is no lease, but for who is told to stop", async () => {
     await unguarded({ signal });
     const reason = new Error("stopped");
