@@ -46,8 +46,8 @@ async function startKeeper({ path }: World) {
   const migrator = childOf(keeper);
   return {
     async kill(...who: readonly ("keeper" | "migrator")[]): Promise<void> {
+      if (who.includes("keeper")) keeper.kill("SIGKILL"); // first: it would put back what its child left
       if (who.includes("migrator")) process.kill(migrator, "SIGKILL");
-      if (who.includes("keeper")) keeper.kill("SIGKILL");
       await ended;
       if (who.includes("migrator")) await this.migratorGone();
     },
