@@ -99,7 +99,7 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
   const database = openSync(path, "r"); // before SQLite's handles, and closed after them
   const walPath = `${path}-wal`;
   /** The log, open for reading. It carries no locks. */
-  let wal: { readonly file: number; readonly ino: number } | undefined;
+  let wal: number | undefined;
   const connect = (busyTimeoutMs: number): Connection => {
     const connection = driver.open(path, { busyTimeoutMs });
     connection.exec("PRAGMA wal_autocheckpoint=0");
@@ -117,6 +117,7 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
   let spare = connect(5000);
   let writer: Connection | undefined;
   beginRead(reader);
+  openWal();
 
   let position: Position | undefined;
   // True when the log was wholly copied and wholly checkpointed at the last capture: then, and only then, its
@@ -140,14 +141,13 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
   }
 
   /**
-   * The log as it is now, open for reading; undefined where there is none. SQLite keeps one log as long as we have the
-   * database open; if someone puts another in its place, the old one stays open, since a snapshot may still read it.
+   * The log, open for reading; undefined where there is none. SQLite keeps to one as long as we have the database open:
+   * what its name leads to later is another database's, and would be taken for a restart of this one.
    */
   function openWal(): number | undefined {
     try {
-      const { ino } = statSync(walPath);
-      if (wal?.ino !== ino) wal = { file: openSync(walPath, "r"), ino };
-      return wal.file;
+      wal ??= openSync(walPath, "r");
+      return wal;
     } catch (error) {
       if (systemCode(error) === "ENOENT") return undefined;
       throw error;
@@ -165,8 +165,12 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
 
     if (frames === 0) {
       // No log, or a writer is about to begin a new one over a log that was sealed.
-      if (position?.kind === "file" || sealed) return { kind: "nothing" };
-      return { kind: "broken", reason: "the log was emptied before it was copied" };
+      if (position?.kind !== "file" && !sealed) {
+        return { kind: "broken", reason: "the log was emptied before it was copied" };
+      }
+      // The log may be emptied again as often as one likes, each time with other salts.
+      if (position?.kind === "log") position = { kind: "file", ...stamp(database) };
+      return { kind: "nothing" };
     }
     if (file === undefined || header === undefined) return "again";
 
@@ -468,7 +472,7 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
     close(): void {
       for (const connection of [reader, spare, writer, control]) connection?.close();
       closeSync(database);
-      if (wal !== undefined) closeSync(wal.file);
+      if (wal !== undefined) closeSync(wal);
     },
   };
 }

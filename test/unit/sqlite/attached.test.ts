@@ -339,6 +339,33 @@ describe("a restart of the log", () => {
     expect(copy.judge()).toEqual({ n: last });
   });
 
+  it("is accepted where the app truncated the empty log once more before it wrote again", async () => {
+    await using held = await hold(driver);
+    const last = await sealed(held);
+    const { app, attached, copy } = held;
+    for (let time = 0; time < 3; time += 1) {
+      expect(await app.checkpoint("TRUNCATE")).toMatchObject({ busy: 0, log: 0 });
+      expect(copy.catchUp()).toBe("nothing");
+    }
+    await app.commit();
+    expect(copy.catchUp()).toBe("changes");
+    expect(inLog(attached.position).frame).toBeGreaterThan(0);
+    expect(copy.judge()).toEqual({ n: last + 1 });
+  });
+
+  it("is not seen in the log of another database that was put in this one's place", async () => {
+    await using held = await hold(driver);
+    const last = await sealed(held);
+    const { path, directory, copy } = held;
+    const other = join(directory, "other.db");
+    makeDatabase(other, { pageSize: 1024 });
+    await using otherApp = await startApp(other);
+    for (let n = 0; n < 30; n += 1) await otherApp.commit(); // a commit ends wherever the held log did
+    for (const suffix of ["", "-wal", "-shm"]) renameSync(`${other}${suffix}`, `${path}${suffix}`);
+    expect(copy.catchUp()).toBe("nothing");
+    expect(copy.judge()).toEqual({ n: last });
+  });
+
   it("is noticed where the last copied frame is another one under the same salts", async () => {
     await using held = await hold(driver);
     const { app, attached, copy } = held;
