@@ -17,7 +17,8 @@ const { values } = parseArgs({
 const driver = await installedDriver();
 using app = startApp();
 const from = Number(values.from);
-const copies = new Map<string, number>();
+/** Why the whole database was copied: how often, and the first seed where it was. */
+const copies = new Map<string, { count: number; readonly first: number }>();
 const startedMs = performance.now();
 let failures = 0;
 for (let seed = from; seed < from + Number(values.seeds); seed += 1) {
@@ -29,12 +30,18 @@ for (let seed = from; seed < from + Number(values.seeds); seed += 1) {
     withTrace: values.trace,
   });
   for (const line of trace) process.stdout.write(`${line}\n`);
-  for (const reason of fullCopies) copies.set(reason, (copies.get(reason) ?? 0) + 1);
+  for (const reason of fullCopies) {
+    const found = copies.get(reason) ?? { count: 0, first: seed };
+    found.count += 1;
+    copies.set(reason, found);
+  }
   if (violation === undefined) continue;
   failures += 1;
   process.stdout.write(`seed ${seed}: ${violation}\n`);
 }
-for (const [reason, count] of copies) process.stdout.write(`${count} full copies: ${reason}\n`);
+for (const [reason, { count, first }] of copies) {
+  process.stdout.write(`${count} full copies, the first with seed ${first}: ${reason}\n`);
+}
 process.stdout.write(
   `${failures} of ${values.seeds} seeds failed, ${Math.round((performance.now() - startedMs) / Number(values.seeds))} ms a seed\n`,
 );
