@@ -91,10 +91,21 @@ export function compressBlock({
 }
 
 /**
+ * Where at least this much of the block is to come, and this much room left, short pieces are copied in whole words:
+ * what is too much of them is written over by what follows. In bytes; most pieces are short, and a loop that ends where
+ * a piece does is what costs.
+ */
+const SOURCE_AHEAD = 32;
+const ROOM_AHEAD = 64;
+
+/** Longer pieces are copied by calls. In bytes. */
+const LONG_PIECE = 128;
+
+/**
  * Decompresses the block from `start` to `end` of `source` into `target` from `at`, and gives the end of what was
  * written. Repetitions may reach back to `history`: `at` where the block stands alone, less where it continues others.
  *
- * Throws Lz4Error for anything but a sound block that fits.
+ * Throws Lz4Error for anything but a sound block that fits. What `target` has behind the end is of no meaning then.
  */
 export function decompressBlock({
   source,
@@ -113,31 +124,58 @@ export function decompressBlock({
 }): number {
   const view = new DataView(source.buffer, source.byteOffset, end);
   const room = target.byteLength;
+  const targetView = new DataView(target.buffer, target.byteOffset, room);
   let out = at;
   let position = start;
   if (position >= end) throw new Lz4Error("an LZ4 block is empty", position);
   while (true) {
     const token = view.getUint8(position++);
     let literals = token >>> 4;
-    if (literals === 15) {
-      for (let more = 255; more === 255; literals += more) {
-        if (position >= end) throw new Lz4Error("an LZ4 block ends within a length", position);
-        more = view.getUint8(position++);
+    const isShort = literals < 15 && position <= end - SOURCE_AHEAD && out <= room - ROOM_AHEAD;
+    if (isShort) {
+      copyWord(view, position, targetView, out);
+      copyWord(view, position + 4, targetView, out + 4);
+      if (literals > 8) {
+        copyWord(view, position + 8, targetView, out + 8);
+        copyWord(view, position + 12, targetView, out + 12);
       }
+      out += literals;
+      position += literals;
+    } else {
+      if (literals === 15) {
+        for (let more = 255; more === 255; literals += more) {
+          if (position >= end) throw new Lz4Error("an LZ4 block ends within a length", position);
+          more = view.getUint8(position++);
+        }
+      }
+      if (literals > end - position) throw new Lz4Error("an LZ4 block ends within its literals", position);
+      if (literals > room - out) throw new Lz4Error("an LZ4 block holds more than its content may have", position);
+      if (literals > LONG_PIECE) target.set(source.subarray(position, position + literals), out);
+      else copyPiece({ view, from: position, targetView, to: out, count: literals });
+      out += literals;
+      position += literals;
+      if (position === end) return out;
     }
-    if (literals > end - position) throw new Lz4Error("an LZ4 block ends within its literals", position);
-    if (literals > room - out) throw new Lz4Error("an LZ4 block holds more than its content may have", position);
-    copyLiterals({ source, from: position, target, to: out, count: literals });
-    out += literals;
-    position += literals;
-    if (position === end) return out;
 
     if (end - position < 2) throw new Lz4Error("an LZ4 block ends within a distance", position);
     const distance = view.getUint16(position, true);
     if (distance === 0) throw new Lz4Error("an LZ4 block has a distance of 0", position);
     if (distance > out - history) throw new Lz4Error("an LZ4 block refers to what lies before its content", position);
     position += 2;
+    const from = out - distance;
     let count = (token & 15) + MIN_MATCH;
+    if (isShort && count < 15 + MIN_MATCH && distance >= 4) {
+      // Word after word, as the bytes to copy may only just have been written.
+      copyWord(targetView, from, targetView, out);
+      copyWord(targetView, from + 4, targetView, out + 4);
+      if (count > 8) {
+        copyWord(targetView, from + 8, targetView, out + 8);
+        copyWord(targetView, from + 12, targetView, out + 12);
+        copyWord(targetView, from + 16, targetView, out + 16);
+      }
+      out += count;
+      continue;
+    }
     if (count === 15 + MIN_MATCH) {
       for (let more = 255; more === 255; count += more) {
         if (position >= end) throw new Lz4Error("an LZ4 block ends within a length", position);
@@ -145,11 +183,37 @@ export function decompressBlock({
       }
     }
     if (count > room - out) throw new Lz4Error("an LZ4 block holds more than its content may have", position);
-    copyMatch({ target, to: out, distance, count });
+    if (count > LONG_PIECE && distance === 1) target.fill(target[from] ?? 0, out, out + count);
+    else if (count > LONG_PIECE && distance >= count) target.copyWithin(out, from, from + count);
+    else if (distance >= 4) copyPiece({ view: targetView, from, targetView, to: out, count });
+    else for (let i = 0; i < count; i++) target[out + i] = target[from + i] ?? 0;
     out += count;
     // Only literals end a block, so another token must follow.
     if (position >= end) throw new Lz4Error("an LZ4 block ends with a repetition", position);
   }
+}
+
+function copyWord(view: DataView, from: number, targetView: DataView, to: number): void {
+  targetView.setUint32(to, view.getUint32(from, true), true);
+}
+
+/** Copies exactly `count` bytes, word after word. */
+function copyPiece({
+  view,
+  from,
+  targetView,
+  to,
+  count,
+}: {
+  readonly view: DataView;
+  readonly from: number;
+  readonly targetView: DataView;
+  readonly to: number;
+  readonly count: number;
+}): void {
+  let i = 0;
+  for (; i + 4 <= count; i += 4) copyWord(view, from + i, targetView, to + i);
+  for (; i < count; i++) targetView.setUint8(to + i, view.getUint8(from + i));
 }
 
 function hash(word: number): number {
@@ -226,22 +290,4 @@ function copyLiterals({
   // Below some dozens of bytes a loop beats the call.
   if (count > 48) target.set(source.subarray(from, from + count), to);
   else for (let i = 0; i < count; i++) target[to + i] = source[from + i] ?? 0;
-}
-
-function copyMatch({
-  target,
-  to,
-  distance,
-  count,
-}: {
-  readonly target: Uint8Array;
-  readonly to: number;
-  readonly distance: number;
-  readonly count: number;
-}): void {
-  const from = to - distance;
-  if (count > 48 && distance === 1) target.fill(target[from] ?? 0, to, to + count);
-  else if (count > 48 && distance >= count) target.copyWithin(to, from, from + count);
-  // Byte by byte, as the bytes to copy may only just have been written: that is how runs are stored.
-  else for (let i = 0; i < count; i++) target[to + i] = target[from + i] ?? 0;
 }
