@@ -73,7 +73,8 @@ export function failureOf(answer: Answer, what: string): FlysqliteError | undefi
     .split("\n")
     .filter((line) => line !== "");
   const problems = statement === undefined ? rest : [...rest, describeStatement(statement)];
-  return new FlysqliteError("E_MIGRATE", `${what}: ${code === undefined ? "" : `${code} `}${head}`, {
+  const found = `${code === undefined ? "" : `${code} `}${head}`;
+  return new FlysqliteError("E_MIGRATE", found.startsWith(what) ? found : `${what}: ${found}`, {
     problems,
     hint: hint ?? (/\bdatabase is locked\b/.test(message) ? LOCKED_HINT : FAILURES.E_MIGRATE.hint),
   });

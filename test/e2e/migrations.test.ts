@@ -1,12 +1,15 @@
 // Migrations and seeds that fail or are cut off, on the real executable as PID 1: what is left, what the next start does,
 // and what the replica has.
 
-import { rmSync, statSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
 import { BARE, type Box, createBox, type Running, type Start, until } from "../support/box.ts";
 import { INIT, prisma6, writeFiles } from "../support/project.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
 
 const SECOND = "20250201000000_second";
 const file = (name: string) => `prisma/migrations/${name}/migration.sql`;
@@ -123,6 +126,35 @@ describe("a migration that fails on a database with data", () => {
   });
 });
 
+describe("a migration that needs a copy for its restore point", () => {
+  it("is refused where the volume has no room for one, and nothing is changed", () => {
+    using directory = temporaryDirectory();
+    const [volume, place] = [join(directory.path, "volume"), join(directory.path, "app")];
+    mkdirSync(volume);
+    writeFiles(place, app);
+    const migrate = `cd ${place}; ${BARE} migrate`;
+    const script = [
+      `mount -t tmpfs -o size=24m tmpfs ${volume}; ${migrate}`,
+      `${process.execPath} -e '${FILL}' ${volume}/app.db`,
+      `mkdir prisma/migrations/${SECOND}; echo "PRAGMA journal_mode = DELETE;" > prisma/migrations/${SECOND}/migration.sql`,
+      `sha256sum ${volume}/app.db > before; ${migrate}; echo "status $?"; sha256sum --check before; ls -A ${volume}/.*`,
+    ].join("; ");
+    const env = { PATH: process.env["PATH"], DATABASE_URL: `file:${volume}/app.db`, FLYSQLITE_VOLUME: volume };
+    const told = { ...env, FLYSQLITE_REPLICA: "none" };
+    const { stdout, stderr } = spawnSync("unshare", ["--mount", "sh", "-c", script], { env: told, encoding: "utf8" });
+    expect(stderr).toMatch(
+      /E_MIGRATE: Cannot make a restore point: it needs a copy of 8\.\d MB, and \d+\.\d MB are free/,
+    );
+    expect(stdout).toMatch(/^status 70$/m);
+    expect(stdout).toMatch(/app\.db: OK/);
+    expect(stdout).not.toMatch(/restore-point|unfinished/);
+  });
+});
+
+/** Adds 8 MB of rows. */
+const FILL = `const { DatabaseSync } = require("node:sqlite"); const d = new DatabaseSync(process.argv[1]);
+d.exec("INSERT INTO Note (text) VALUES (zeroblob(8000000))");`;
+
 describe("a machine that dies inside a migration", () => {
   it("finds the database as it was at the next start, and then migrates it", async () => {
     using box = createApp();
@@ -173,6 +205,35 @@ describe("flysqlite restore --before-migration", () => {
     const unknown = await run(box, { words: [...words.slice(0, -1), "20990101000000_none"] });
     expect(unknown.output).toContain('notes no point before the migration "20990101000000_none"');
     expect(unknown.exitStatus).toBe(65);
+  });
+});
+
+describe("flysqlite migrate --dry", () => {
+  it("tells what is applied and pending, changes nothing, and fails where deploying would", async () => {
+    using box = createApp();
+    const words = ["migrate", "--dry", "--json"];
+    const status = async () => JSON.parse((await run(box, { words })).standardOutput);
+    const none = { ok: true, database: "/data/app.db", applied: [], unknown: [], edited: [] };
+    expect(await status()).toEqual({ ...none, state: "absent", pending: [INIT] });
+    expect(await (await started(box)).stop()).toBe(0);
+    writeFiles(box.app, { [file(SECOND)]: GOOD });
+    const files = () =>
+      ["app.db", "app.db-wal"].map((name) =>
+        createHash("sha256")
+          .update(readFileSync(join(box.volume, name)))
+          .digest("hex"),
+      );
+    const before = files();
+    expect(await status()).toEqual({ ...none, state: "present", applied: [INIT], pending: [SECOND] });
+    const { standardOutput } = await run(box, { words: ["migrate", "--dry"] });
+    expect(standardOutput).toBe(`/data/app.db: 1 of 2 migrations are applied\n  pending   ${SECOND}\n`);
+    const keep = { environment: { FLYSQLITE_ON_MIGRATION_FAILURE: "keep" } };
+    expect(files()).toEqual(before);
+    writeFiles(box.app, { [file(SECOND)]: BAD });
+    expect((await run(box, { words: ["migrate"], ...keep })).exitStatus).toBe(70);
+    const refused = await run(box, { words });
+    expect(JSON.parse(refused.standardOutput)).toMatchObject({ ok: false, problems: [{ code: "E_MIGRATE" }] });
+    expect(refused.exitStatus).toBe(70);
   });
 });
 
