@@ -1,5 +1,5 @@
 // Plants bugs, one at a time, in a copy of the sources, and runs the test that must notice:
-// npm run mutants [-- --only 3]. Fails where a bug goes unnoticed, or where its place is no longer there.
+// npm run test:mutants [-- --only 3]. Fails where a bug goes unnoticed, or where its place is no longer there.
 
 import { spawnSync } from "node:child_process";
 import { cpSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
