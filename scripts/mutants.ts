@@ -554,7 +554,7 @@ const MUTANTS: readonly Mutant[] = [
     test: "test/unit/replica/lease/probe.test.ts",
   },
   {
-    file: "src/replica/replicator.ts",
+    file: "src/replica/upload.ts",
     bug: "what is uploaded counts, whoever has the lease by then",
     edits: [["await guard({ signal }); // an answer", "// an answer"]],
     test: "test/unit/replica/guard.test.ts",
@@ -564,6 +564,12 @@ const MUTANTS: readonly Mutant[] = [
     bug: "what another machine wrote before its lease was read goes unseen",
     edits: [["seen === undefined || seen.content.taking === memory?.taking", "seen === undefined || memory !== null"]],
     test: "test/unit/steps/observe-replica.test.ts",
+  },
+  {
+    file: "src/replica/staging.ts",
+    bug: "the newest file that was uploaded is removed once it is merged",
+    edits: [["filter(({ txid }) => txid <= replicated).slice(0, -1);", "filter(({ txid }) => txid <= replicated);"]],
+    test: "test/unit/replica/newest.test.ts",
   },
   {
     file: "src/replica/newest.ts",

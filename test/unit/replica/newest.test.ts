@@ -76,10 +76,21 @@ describe("the replica's newest file, after an upload whose answer is not known",
     ["another log", (header: DataView) => header.setUint32(SALT, header.getUint32(SALT) ^ 1)],
     ["another end in the log", (header: DataView) => header.setBigInt64(WAL_SIZE, header.getBigInt64(WAL_SIZE) + 1n)],
     ["another size", (header: DataView) => header.setUint32(COMMIT, header.getUint32(COMMIT) + 1)],
-  ])("is another machine's where it has %s", async (_, change) => {
+  ])(
+    "is another machine's where it has %s, also where the volume has no file of its own to compare",
+    async (_, change) => {
+      await using replica = await stopped();
+      await replaceNewest(replica.store, change);
+      expect(await whose(replica, await stateOf(replica))).toBe("another's");
+      rmSync(join(replica.stateDirectory, "ltx"), { recursive: true });
+      expect(await whose(replica, await stateOf(replica))).toBe("another's");
+    },
+  );
+
+  it("is this volume's own by its part of the log alone, where the volume had no room for a file of its own", async () => {
     await using replica = await stopped();
-    await replaceNewest(replica.store, change);
-    expect(await whose(replica, await stateOf(replica))).toBe("another's");
+    rmSync(join(replica.stateDirectory, "ltx"), { recursive: true });
+    expect(await whose(replica, await stateOf(replica))).toBe("ours");
   });
 
   it("is told by its time too where the volume has staged its own: a copy of the volume has the same log", async () => {
