@@ -745,7 +745,7 @@ const MUTANTS: readonly Mutant[] = [
       ],
     ],
     test: "test/unit/steps/seed.test.ts",
-    only: "puts a database back that a seed leaves half seeded",
+    only: "puts the database back, and knows that it has yet to be seeded",
   },
 ];
 

@@ -160,6 +160,20 @@ describe("a seed that is postponed", () => {
   });
 });
 
+describe("a start after a seed that was cut off", () => {
+  it("puts the database back, and knows that it has yet to be seeded", async () => {
+    const { postpone, exec, recover, path, texts, runAgain } = app();
+    await postpone(); // what is written down before a seed begins, too
+    const before = fingerprint(path);
+    exec("PRAGMA journal_mode = WAL; INSERT INTO Note (text) VALUES ('half')");
+    await recover();
+    expect(fingerprint(path)).toEqual(before);
+    expect(await readUnfinished(path)).toMatchObject({ phase: "seed", isNew: true });
+    await runAgain();
+    expect(texts()).toEqual(["first", "second"]);
+  });
+});
+
 describe("a seed by hand", () => {
   it("is put back where it fails, whatever the journal mode, and not run again", async () => {
     for (const mode of ["wal", "delete"]) {
