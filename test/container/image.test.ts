@@ -4,7 +4,7 @@ import { chownSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Engine, findEngine, runContainer } from "../support/engine.ts";
 import { buildImages, DISTROLESS, EXAMPLE } from "../support/example-image.ts";
 
@@ -80,6 +80,7 @@ async function freePort(): Promise<number> {
 describe.skipIf(found === undefined)("in a container", () => {
   const engine = found as Engine;
   beforeAll(() => buildImages(engine));
+  afterAll(() => engine[Symbol.dispose]());
 
   describe.each([
     ["the example's image", EXAMPLE],

@@ -1,7 +1,7 @@
 // A container engine, where there is one: docker or podman, by what both of their command lines have in common.
 
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -15,6 +15,8 @@ export type Engine = {
   readonly call: (words: readonly string[], options?: { readonly input?: string }) => string;
   /** The same, with the status in place of an exception. */
   readonly attempt: (words: readonly string[]) => { readonly status: number; readonly output: string };
+  /** Removes what was written for it. */
+  readonly [Symbol.dispose]: () => void;
 };
 
 /**
@@ -42,8 +44,9 @@ export function findEngine(environment: NodeJS.ProcessEnv = process.env): Engine
 
 function createEngine(name: Engine["name"], environment: NodeJS.ProcessEnv): Engine {
   const env = { ...environment };
+  const directory = mkdtempSync(join(tmpdir(), "flysqlite-engine-"));
   if (name === "podman" && spawnSync("runc", ["--version"], { stdio: "ignore" }).status === 0) {
-    const config = join(mkdtempSync(join(tmpdir(), "flysqlite-engine-")), "containers.conf");
+    const config = join(directory, "containers.conf");
     writeFileSync(config, PODMAN_CONFIG);
     env["CONTAINERS_CONF"] ??= config;
   }
@@ -61,6 +64,7 @@ function createEngine(name: Engine["name"], environment: NodeJS.ProcessEnv): Eng
       const { status, stdout, stderr } = spawnSync(name, [...words], { env, encoding: "utf8" });
       return { status: status ?? 1, output: stdout + stderr };
     },
+    [Symbol.dispose]: () => rmSync(directory, { recursive: true, force: true }),
   };
 }
 

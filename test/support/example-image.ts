@@ -4,7 +4,7 @@
 import { execFileSync } from "node:child_process";
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { ROOT } from "./box.ts";
 import type { Engine } from "./engine.ts";
 import { makeBase } from "./make-base.ts";
@@ -20,7 +20,7 @@ export const DISTROLESS = "localhost/flysqlite-distroless";
 
 const CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt";
 
-/** Builds both. Gives how long each took is no matter; throws with the build's output where one fails. */
+/** Builds both. Throws with the build's output where one fails. */
 export function buildImages(engine: Engine): void {
   const directory = mkdtempSync(join(tmpdir(), "flysqlite-container-"));
   try {
@@ -51,7 +51,7 @@ ENV NODE_EXTRA_CA_CERTS=${CERTIFICATES} PRISMA_SCHEMA_ENGINE_BINARY=/usr/local/b
     writeFileSync(distroless, DISTROLESS_FILE);
     build(engine, { file: distroless, tag: DISTROLESS, context: app });
   } finally {
-    rmSync(directory, { recursive: true, force: true });
+    for (const made of [directory, dirname(PACKAGE)]) rmSync(made, { recursive: true, force: true });
   }
 }
 
@@ -91,7 +91,7 @@ function writeApp(directory: string): string {
     devDependencies: Record<string, string>;
     overrides: unknown;
   };
-  mkdirSync(join(PACKAGE, ".."), { recursive: true });
+  mkdirSync(dirname(PACKAGE), { recursive: true });
   const [packed] = JSON.parse(
     execFileSync("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", directory], {
       cwd: ROOT,
