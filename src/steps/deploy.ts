@@ -24,7 +24,7 @@ import { askMigrator, requireAnswer } from "./migrator-child.ts";
 import { stateDirectory, unbornMark } from "./places.ts";
 import type { Replication } from "./replicate.ts";
 import { syncBeforeMigration } from "./sync-before-migration.ts";
-import { removeUnfinished, writeUnfinished } from "./unfinished.ts";
+import { isUnfinished, removeUnfinished, writeUnfinished } from "./unfinished.ts";
 
 /** What is to be done, as `prepare` found it. */
 export type Deployment = {
@@ -145,76 +145,82 @@ function isInWalMode(path: string): boolean {
 export async function deploy(
   deployment: Deployment,
   hold: Hold,
-  { attended = false, ...context }: StepContext & { readonly attended?: boolean },
+  context: StepContext & { readonly attended?: boolean },
 ): Promise<readonly string[]> {
-  const { path, names, isNew, wasWal, aloneBecause } = deployment;
-  const { clock, log, settings } = context;
+  const { path, isNew, template } = deployment;
+  const { clock, log } = context;
   const startedMs = clock.monotonic();
-  const run = () => apply(deployment, hold, context);
-  let applied: readonly string[];
-  if (deployment.template !== undefined) {
-    const { bytes, migrations } = deployment.template;
+  const took = () => formatDuration(clock.monotonic() - startedMs);
+  if (template !== undefined) {
+    const { bytes, migrations } = template;
     const use = { driver: await context.sqlite(dirname(path)), migrations, now: clock.now, uuid: context.random.uuid };
     await makeFromTemplate(path, bytes, use);
-    const took = formatDuration(clock.monotonic() - startedMs);
-    log(info("migrate", `made ${path} with all ${names.length} migrations, from the template, in ${took}`));
-    return names;
+    log(info("migrate", `made ${path} with all ${migrations.length} migrations, from the template, in ${took()}`));
+    return migrations.map(({ name }) => name);
   }
-  if (isNew) {
-    await makeIfAbsent(path);
-    applied = await applyToNew(deployment, run, context);
-  } else {
-    const digest = digestOf(pendingOf(deployment));
-    if (!attended) await refuseAfterInterruptions(path, { digest, names });
-    const inReplica = await hold.sync(names, context);
-    if (aloneBecause !== undefined) hold.letGo();
-    const change = { step: "migrate", path, names, digest, wasWal, isNew, copyBecause: aloneBecause, run } as const;
-    try {
-      applied =
-        settings.onMigrationFailure.value === "keep"
-          ? await run()
-          : await changeSafely({ ...change, letGo: hold.letGo }, context);
-    } catch (error) {
-      throw inReplica === undefined ? error : withNote(error, `The replica has that state too: ${inReplica}`);
-    }
-    await forgetInterruptions(path);
-  }
-  const what = applied.length === 0 ? "nothing" : applied.join(", ");
-  log(info("migrate", `applied ${what} in ${formatDuration(clock.monotonic() - startedMs)}`));
+  const applied = isNew ? await applyToNew(deployment, context) : await applyToExisting(deployment, hold, context);
+  log(info("migrate", `applied ${applied.length === 0 ? "nothing" : applied.join(", ")} in ${took()}`));
   return applied;
 }
 
-async function apply(deployment: Deployment, hold: Hold, context: StepContext): Promise<readonly string[]> {
-  const { path, migrations, lockFile, isNew, aloneBecause } = deployment;
-  let begun: string | undefined;
+async function applyToExisting(
+  deployment: Deployment,
+  hold: Hold,
+  { attended = false, ...context }: StepContext & { readonly attended?: boolean },
+): Promise<readonly string[]> {
+  const { path, names, isNew, wasWal, aloneBecause } = deployment;
   const rollsBack = context.settings.onMigrationFailure.value === "rollback";
-  const held = !isNew && aloneBecause === undefined && (rollsBack || hold.isHeld());
-  const answer = await askMigrator({ kind: "deploy", path, migrations, lockFile, held }, context, {
-    onBegan: (migration) => {
-      begun = migration;
-    },
-  });
-  const what = begun === undefined ? "Cannot migrate" : `Cannot apply ${begun}`;
-  if (answer.kind === "died" && !isNew && rollsBack) await countInterruption(path, digestOf(pendingOf(deployment)));
-  return requireAnswer(answer, "applied", what).names;
+  const digest = digestOf(pendingOf(deployment));
+  if (!attended) await refuseAfterInterruptions(path, { digest, names });
+  const inReplica = await hold.sync(names, context);
+  if (aloneBecause !== undefined) hold.letGo();
+  const held = aloneBecause === undefined && (rollsBack || hold.isHeld());
+  let wasCutOff = false;
+  const onCutOff = () => {
+    wasCutOff = true;
+  };
+  const run = () => apply(deployment, { held, onCutOff }, context);
+  const change = { step: "migrate", path, names, digest, wasWal, isNew, copyBecause: aloneBecause, run } as const;
+  try {
+    const applied = rollsBack ? await changeSafely({ ...change, letGo: hold.letGo }, context) : await run();
+    await forgetInterruptions(path);
+    return applied;
+  } catch (error) {
+    // What could not be put back is counted by the start that does.
+    if (wasCutOff && rollsBack && !isUnfinished(path)) await countInterruption(path, digest);
+    throw inReplica === undefined ? error : withNote(error, `The replica has that state too: ${inReplica}`);
+  }
 }
 
 /** What fails on a new database is no loss: the next start makes it anew. */
-async function applyToNew(
-  { path }: Deployment,
-  run: () => Promise<readonly string[]>,
-  { settings }: StepContext,
-): Promise<readonly string[]> {
+async function applyToNew(deployment: Deployment, context: StepContext): Promise<readonly string[]> {
+  const { path } = deployment;
+  await makeIfAbsent(path);
   try {
-    return await run();
+    return await apply(deployment, { held: false, onCutOff: () => {} }, context);
   } catch (error) {
-    const keeps = settings.onMigrationFailure.value === "keep";
+    const keeps = context.settings.onMigrationFailure.value === "keep";
     if (keeps) await removeDurably(unbornMark(path)); // it counts as made, as it does for Prisma
     const note = keeps
       ? `"${path}" is new, and stays as it is: half made`
       : `"${path}" is new and has no data; the next start makes it anew`;
     throw withNote(error, note);
   }
+}
+
+async function apply(
+  { path, migrations, lockFile }: Deployment,
+  { held, onCutOff }: { readonly held: boolean; readonly onCutOff: () => void },
+  context: StepContext,
+): Promise<readonly string[]> {
+  let begun: string | undefined;
+  const answer = await askMigrator({ kind: "deploy", path, migrations, lockFile, held }, context, {
+    onBegan: (migration) => {
+      begun = migration;
+    },
+  });
+  if (answer.kind === "died") onCutOff();
+  return requireAnswer(answer, "applied", begun === undefined ? "Cannot migrate" : `Cannot apply ${begun}`).names;
 }
 
 async function makeIfAbsent(path: string): Promise<void> {

@@ -61,6 +61,7 @@ export const SCENARIOS: readonly Scenario[] = [
 ];
 
 const SEED = `
+import { DatabaseSync } from "node:sqlite";
 const database = new DatabaseSync(process.env.DATABASE_URL.replace("file:", ""), { timeout: 5000 });
 for (const text of ["one", "two"]) database.prepare('INSERT INTO "Note" ("text") VALUES (?)').run("seed " + text);
 `;
