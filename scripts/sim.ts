@@ -1,48 +1,46 @@
-// Simulates: npm run sim -- --seeds 1000 --from 1 [--calm] [--jobs 2], or one seed with all that happens in it:
-// npm run sim -- --from 17 --trace
+// Simulates as many seeds as one likes: npm run sim -- --seeds 1000 --from 1 [--calm] [--jobs 2]
+// One seed with all that happens in it: npm run sim -- --from 17 --trace
 
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { startApp } from "../test/sim/app.ts";
-import { simulate } from "../test/sim/simulate.ts";
-import { installedDriver } from "../test/support/driver.ts";
+import { runSeeds } from "../test/sim/run.ts";
 
 const { values } = parseArgs({
   options: {
     seeds: { type: "string", default: "1" },
     from: { type: "string", default: "1" },
+    jobs: { type: "string", default: String(availableParallelism()) },
+    /** Without faults. */
     calm: { type: "boolean", default: false },
     trace: { type: "boolean", default: false },
   },
 });
-const driver = await installedDriver();
-using app = startApp();
-const from = Number(values.from);
-/** Why the whole database was copied: how often, and the first seed where it was. */
-const copies = new Map<string, { count: number; readonly first: number }>();
+const [seeds, from] = [Number(values.seeds), Number(values.from)];
+/** Why the whole database was copied: how often, and a seed where it was. */
+const copies = new Map<string, { count: number; readonly seed: number }>();
 const startedMs = performance.now();
 let failures = 0;
-for (let seed = from; seed < from + Number(values.seeds); seed += 1) {
-  const { violation, trace, fullCopies } = await simulate({
-    seed,
-    calm: values.calm,
-    app,
-    driver,
-    withTrace: values.trace,
-  });
+let states = 0;
+const options = { from, seeds, jobs: Number(values.jobs), calm: values.calm, withTrace: values.trace };
+for await (const { seed, violation, trace, fullCopies, states: more } of runSeeds(options)) {
   for (const line of trace) process.stdout.write(`${line}\n`);
+  states += more;
   for (const reason of fullCopies) {
-    const found = copies.get(reason) ?? { count: 0, first: seed };
+    const found = copies.get(reason) ?? { count: 0, seed };
     found.count += 1;
     copies.set(reason, found);
   }
   if (violation === undefined) continue;
   failures += 1;
-  process.stdout.write(`seed ${seed}: ${violation}\n`);
+  const calm = values.calm ? " --calm" : "";
+  process.stdout.write(`seed ${seed}: ${violation}\n  npm run sim -- --from ${seed}${calm} --trace\n`);
 }
-for (const [reason, { count, first }] of copies) {
-  process.stdout.write(`${count} full copies, the first with seed ${first}: ${reason}\n`);
+for (const [reason, { count, seed }] of copies) {
+  process.stdout.write(`${count} full copies, as with seed ${seed}: ${reason}\n`);
 }
+const tookMs = performance.now() - startedMs;
 process.stdout.write(
-  `${failures} of ${values.seeds} seeds failed, ${Math.round((performance.now() - startedMs) / Number(values.seeds))} ms a seed\n`,
+  `${seeds} seeds, ${states} states of a database, ${failures} failed; ` +
+    `${Math.round(tookMs / 1000)} s, ${Math.round(tookMs / seeds)} ms a seed\n`,
 );
 process.exitCode = failures > 0 ? 1 : 0;
