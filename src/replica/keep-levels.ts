@@ -75,7 +75,7 @@ export function createLevelKeeper({
       catalog,
       settings,
       done,
-      holes: [...holes.values(), ...copyWithoutSnapshot()],
+      holes: allHoles(),
       snapshot: compactor.soundSnapshot(),
       nowMs,
     });
@@ -87,10 +87,11 @@ export function createLevelKeeper({
       .sort((a, b) => a.atMs - b.atMs);
   }
 
-  /** It counts as a hole: what is before it is of no use to the newest state. */
-  function copyWithoutSnapshot(): readonly Hole[] {
+  /** A copy of the whole database counts as one too: what is before it is of no use to the newest state. */
+  function allHoles(): readonly Hole[] {
     const last = copiedAt();
-    return last === NO_TXID || last > catalog.lastTxid ? [] : [{ level: SYNC_LEVEL, last }];
+    const copied = last === NO_TXID || last > catalog.lastTxid ? [] : [{ level: SYNC_LEVEL, last }];
+    return [...holes.values(), ...copied];
   }
 
   async function perform(task: Task, signal: AbortSignal): Promise<void> {
@@ -119,7 +120,7 @@ export function createLevelKeeper({
 
   async function takeSnapshot(reason: string, signal: AbortSignal): Promise<void> {
     const before = compactor.soundSnapshot()?.max ?? NO_TXID;
-    const isNeeded = [...holes.values()].some(({ last }) => last > before);
+    const isNeeded = allHoles().some(({ last }) => last > before);
     await guard({ signal });
     await snapshot({ reason, signal });
     const after = compactor.soundSnapshot()?.max ?? NO_TXID;

@@ -144,7 +144,7 @@ export async function createReplicator({
   async function snapshot(signal: AbortSignal): Promise<void> {
     const startedMs = clock.monotonic();
     const whole = await capturer.wholeDatabase({ signal });
-    if (whole === undefined) return log(debug("replicate", "no snapshot: commits leave no chance for one"));
+    if (whole === undefined) throw new Error("neither the volume's room nor the commits leave a chance for one");
     const key = `${store.levelDirectory(SNAPSHOT_LEVEL)}/${formatLtxName({ min: FIRST_TXID, max: whole.txid })}`;
     const options = { ifAbsent: true, modifiedMs: whole.timestampMs, signal } as const;
     await using spooled = await spool(whole, { local, staging, signal });
@@ -186,7 +186,7 @@ export async function createReplicator({
       return files;
     },
 
-    /** Adds the whole database as a snapshot, so that a restore need not read what is older. */
+    /** Adds the whole database as a snapshot, so that a restore need not read what is older. Fails where it can't. */
     snapshot: ({ signal }: { readonly signal: AbortSignal }): Promise<void> => oneSnapshot(() => snapshot(signal)),
 
     /** Merges level-0 files, and what was made of them, into the levels above. */

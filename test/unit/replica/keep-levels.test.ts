@@ -8,7 +8,7 @@ import { createCatalog } from "../../../src/replica/catalog.ts";
 import { createCompactor } from "../../../src/replica/compact.ts";
 import { createLevelKeeper } from "../../../src/replica/keep-levels.ts";
 import type { Guard } from "../../../src/replica/lease/hold.ts";
-import { formatTxid, NO_TXID, toTxid } from "../../../src/replica/ltx/txid.ts";
+import { formatTxid, NO_TXID, type Txid, toTxid } from "../../../src/replica/ltx/txid.ts";
 import { boundaryBefore, taskName } from "../../../src/replica/schedule.ts";
 import type { ObjectStore } from "../../../src/storage/store.ts";
 import { createHistory, type History, restoredState } from "../../support/history.ts";
@@ -32,12 +32,15 @@ async function keeping({
   settings = {},
   guard = async () => {},
   prepare = async () => {},
+  copiedAt = NO_TXID,
   after,
 }: {
   readonly settings?: Partial<LevelSettings>;
   readonly guard?: Guard;
   /** What happens before the start. */
   readonly prepare?: (history: History, store: MemoryStore) => Promise<void>;
+  /** The transaction that was a copy of the whole database. */
+  readonly copiedAt?: Txid;
   /** The keeper that was there before, of which only the replica is left. */
   readonly after?: { readonly clock: ManualClock; readonly store: MemoryStore; readonly history: History };
 } = {}) {
@@ -81,7 +84,7 @@ async function keeping({
     compactor,
     store: watched,
     settings: { ...DEFAULT_LEVELS, ...settings },
-    copiedAt: () => NO_TXID,
+    copiedAt: () => copiedAt,
     async snapshot({ reason }) {
       snapshots.reasons.push(reason);
       if (snapshots.failure !== undefined) throw snapshots.failure;
@@ -389,6 +392,16 @@ describe("a level keeper of a replica that lost files", () => {
     await history.upload(6);
     store.objects.delete(key(0, 7, 7));
     snapshots.isUpToDate = true;
+    await pass(10 * MINUTE);
+    expect(snapshots.reasons.length).toBeGreaterThan(3);
+    expect(snapshots.reasons.length).toBeLessThan(30);
+  });
+
+  it("asks for the one that a copy of the whole database calls for no more often, where none comes", async () => {
+    await using running = await keeping({ copiedAt: toTxid(3n) });
+    const { history, snapshots, pass } = running;
+    snapshots.isUpToDate = true;
+    await history.upload(2);
     await pass(10 * MINUTE);
     expect(snapshots.reasons.length).toBeGreaterThan(3);
     expect(snapshots.reasons.length).toBeLessThan(30);

@@ -221,6 +221,24 @@ describe("a snapshot", () => {
     expect(await replica.judge()).toEqual({ n: 6 });
   });
 
+  it("fails where the volume has no room for what must be staged before it, so that it is tried again", async () => {
+    let isFull = false;
+    const wrapLocal = (store: ObjectStore): ObjectStore => ({
+      ...store,
+      put: (key, body, options) =>
+        isFull ? Promise.reject(Object.assign(new Error("ENOSPC"), { code: "ENOSPC" })) : store.put(key, body, options),
+    });
+    await using replica = await replicated(driver, { wrapLocal });
+    await replica.sync();
+    await replica.app.commit();
+    isFull = true;
+    await expect(replica.snapshot()).rejects.toThrow("leave a chance");
+    isFull = false;
+    await replica.upload();
+    await replica.snapshot();
+    expect(await replica.judge()).toEqual({ n: 1 });
+  });
+
   it("waits for no bucket with the log in its hand: it is spooled to the volume", async () => {
     const { state, wrap } = switchable();
     await using replica = await replicated(driver, { wrap, pageSize: 512 });
