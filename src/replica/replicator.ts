@@ -74,16 +74,22 @@ export async function createReplicator({
   const compactor = createCompactor({ catalog, store, local: { store: local, files: staging.list }, guard, log, at });
   const oneSnapshot = createSerial();
   let acked = start.known.find(({ txid }) => txid === start.lastTxid);
-  let pending: ReplicatedPosition | undefined;
   let recorded =
     continuation.kind === "position"
       ? continuation.position
       : start.known.find(({ txid }) => txid === continuation.after); // what waits up to there is uploaded before the copy
 
-  async function prepare(): Promise<void> {
+  let pending = recorded; // an earlier start may have got so far
+  /** Positions of what waits to be uploaded, as far as they are known, and of what is under way. */
+  const positions = new Map(start.known.map((position) => [position.txid, position]));
+
+  async function prepare(txid: Txid): Promise<void> {
     attached.syncWal();
     if (pending !== undefined && pending.txid <= uploader.replicated) acked = pending;
-    pending = recorded ?? pending;
+    // Of what an earlier start staged only the last one's is known. What was once under way may have arrived.
+    const next = positions.get(txid) ?? recorded;
+    if (next !== undefined && next.txid >= (pending?.txid ?? NO_TXID)) pending = next;
+    for (const known of positions.keys()) if (known < txid) positions.delete(known);
     await writeState(stateDirectory, { databaseId, replica: store.address, acked, pending });
   }
 
@@ -112,6 +118,7 @@ export async function createReplicator({
     replicated: () => uploader.replicated,
     record: async (position) => {
       recorded = position;
+      positions.set(position.txid, position);
       await writeCaptured(stateDirectory, position);
     },
     sendAtOnce: uploader.sendAtOnce,

@@ -37,8 +37,8 @@ export function createUploader({
   readonly replicated: Txid;
   readonly guard: Guard;
   /**
-   * Makes durable what is staged up to that transaction, in the database and in what we remember: so that the replica
-   * is never ahead of the volume.
+   * Awaited before each file: makes durable what is staged up to that transaction, in the database and in what we
+   * remember. So the replica is never ahead of the volume, and the volume knows its own file where it ends.
    */
   readonly prepare: (txid: Txid) => Promise<void>;
   /** Brings level 1 up to that transaction; false where that can't be done, and each file has to be uploaded. */
@@ -65,10 +65,10 @@ export function createUploader({
     claimed = true;
   }
 
-  async function begin(upTo: Txid, signal: AbortSignal): Promise<void> {
+  async function begin(txid: Txid, signal: AbortSignal): Promise<void> {
     await guard({ signal });
     await claim(signal);
-    await prepare(upTo);
+    await prepare(txid);
     at("prepared");
   }
 
@@ -98,7 +98,7 @@ export function createUploader({
   }
 
   async function putStaged(file: StagedFile, signal: AbortSignal): Promise<void> {
-    await guard({ signal });
+    await begin(file.txid, signal);
     await put({ ...file, body: () => staging.read(file) }, signal);
   }
 
@@ -107,8 +107,8 @@ export function createUploader({
     const waiting = staging.waiting(replicated);
     const last = waiting.at(-1);
     if (last === undefined) return 0;
-    await begin(last.txid, signal);
     if (waiting.length >= MERGE_FROM) {
+      await begin(last.txid, signal);
       if (await merge(last.txid, { signal })) {
         await putStaged(last, signal);
         return 2;

@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { planRestore } from "../../../src/replica/ltx/plan.ts";
@@ -27,6 +27,12 @@ function switchable() {
     };
   };
   return { state, wrap };
+}
+
+/** What a power cut takes from the volume: staged files, and the note of how far was captured, wait for no disk. */
+function losePower(stateDirectory: string): void {
+  rmSync(join(stateDirectory, "ltx"), { recursive: true });
+  rmSync(join(stateDirectory, "captured.json"));
 }
 
 /** A volume that has no room from some time on. */
@@ -184,6 +190,34 @@ describe("a volume that is full", () => {
   });
 });
 
+describe("a power cut in the middle of several uploads", () => {
+  it("leaves a volume that knows its own last file, and goes on from there without a copy", async () => {
+    let left = Number.POSITIVE_INFINITY;
+    const wrap = (store: ObjectStore): ObjectStore => ({
+      ...store,
+      put(key, body, options) {
+        left -= 1;
+        return left < 0 ? Promise.reject(new Error("no route")) : store.put(key, body, options);
+      },
+    });
+    await using replica = await replicated(driver, { wrap });
+    await replica.sync();
+    for (let n = 0; n < 3; n += 1) {
+      await replica.app.commit();
+      await replica.capture();
+    }
+    left = 2;
+    await expect(replica.upload()).rejects.toThrow("no route");
+    expect(await rangesAt(replica.store, 0)).toEqual(chain(3));
+    left = Number.POSITIVE_INFINITY;
+    await replica.restart(async () => losePower(replica.stateDirectory));
+    await replica.app.commit();
+    await replica.sync();
+    expect(await replica.judge()).toEqual({ n: 4 });
+    expect(replica.fullCopies).toHaveLength(1);
+  });
+});
+
 describe("a snapshot", () => {
   it("is of exactly the transaction that it is named for, while the app commits", async () => {
     let path = "";
@@ -222,18 +256,13 @@ describe("a snapshot", () => {
   });
 
   it("fails where the volume has no room for what must be staged before it, so that it is tried again", async () => {
-    let isFull = false;
-    const wrapLocal = (store: ObjectStore): ObjectStore => ({
-      ...store,
-      put: (key, body, options) =>
-        isFull ? Promise.reject(Object.assign(new Error("ENOSPC"), { code: "ENOSPC" })) : store.put(key, body, options),
-    });
+    const { state, wrapLocal } = full();
     await using replica = await replicated(driver, { wrapLocal });
     await replica.sync();
     await replica.app.commit();
-    isFull = true;
+    state.isFull = true;
     await expect(replica.snapshot()).rejects.toThrow("leave a chance");
-    isFull = false;
+    state.isFull = false;
     await replica.upload();
     await replica.snapshot();
     expect(await replica.judge()).toEqual({ n: 1 });
