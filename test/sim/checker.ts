@@ -49,13 +49,13 @@ export function createChecker({
 
   function identify(txid: Txid, hash: string): StateNumber {
     const shipped = history.shippedIn(txid);
-    if (shipped === undefined) throw new Violation(`nobody shipped transaction ${formatTxid(txid)}`);
-    const state = history.find(hash, shipped);
-    if (state !== undefined) return state;
+    for (const states of shipped) {
+      const state = history.find(hash, states);
+      if (state !== undefined) return state;
+    }
     const other = history.find(hash) ?? "that never was";
-    throw new Violation(
-      `transaction ${formatTxid(txid)} restores to state ${other}, not to ${shipped.least} to ${shipped.most}`,
-    );
+    const expected = shipped.map(({ least, most }) => (least === most ? least : `${least} to ${most}`)).join(", ");
+    throw new Violation(`transaction ${formatTxid(txid)} restores to state ${other}, not to ${expected}`);
   }
 
   return {

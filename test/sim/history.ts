@@ -14,7 +14,7 @@ export type History = ReturnType<typeof createHistory>;
 export function createHistory() {
   const states: { readonly hash: string; readonly from: StateNumber }[] = [];
   const numbers = new Map<string, StateNumber[]>();
-  const shipped = new Map<Txid, States>();
+  const shipped = new Map<Txid, States[]>();
   let now: StateNumber = -1;
 
   return {
@@ -55,11 +55,11 @@ export function createHistory() {
       return state === earlier;
     },
 
-    /** Notes which state the transaction ships. */
-    ships(txid: Txid, state: States): void {
-      shipped.set(txid, state);
+    /** Notes which state the transaction ships. It may have been tried before, with another: then that may arrive too. */
+    ships(txid: Txid, states: States): void {
+      shipped.set(txid, [...(shipped.get(txid) ?? []), states]);
     },
 
-    shippedIn: (txid: Txid): States | undefined => shipped.get(txid),
+    shippedIn: (txid: Txid): readonly States[] => shipped.get(txid) ?? [],
   };
 }
