@@ -13,6 +13,9 @@ export type Identity = Required<
 
 const ROOT = 0;
 
+/** How deep our own directory is: what waits to be uploaded is in ltx/0. */
+const STATE_DEPTH = 2;
+
 export function isRoot({ getuid }: Pick<Identity, "getuid">): boolean {
   return getuid() === ROOT;
 }
@@ -83,8 +86,8 @@ function giveStream(stream: number, user: User): void {
 
 /**
  * The directory itself and, of what is in it, only the databases that flysqlite or Litestream have replicated from
- * here, with their side files and our own directory. Nothing recursive: whoever could write there could have put a
- * link to anything there.
+ * here, with their side files and our own directory. No link is followed: whoever could write there could have put one
+ * to anything there.
  */
 function giveVolume(volume: string, user: User): void {
   const directory = openQuietly(volume, constants.O_DIRECTORY);
@@ -97,20 +100,24 @@ function giveVolume(volume: string, user: User): void {
       const [, database] = /^\.(.+)-(?:flysqlite|litestream)$/.exec(name) ?? [];
       if (database === undefined) continue;
       for (const suffix of ["", "-wal", "-shm", "-journal"]) giveFile(join(inside, `${database}${suffix}`), user);
-      giveStateDirectory(join(inside, name), user);
+      giveStateDirectory(join(inside, name), user, STATE_DEPTH);
     }
   } finally {
     closeSync(directory);
   }
 }
 
-function giveStateDirectory(path: string, user: User): void {
+/** With what is in it, and in its directories, `depth` deep. */
+function giveStateDirectory(path: string, user: User, depth: number): void {
   const directory = openQuietly(path, constants.O_DIRECTORY);
   if (directory === undefined) return;
   try {
     giveIfRoots(directory, user);
     const inside = `/proc/self/fd/${directory}`;
-    for (const name of readdirSync(inside)) giveFile(join(inside, name), user);
+    for (const name of readdirSync(inside)) {
+      giveFile(join(inside, name), user);
+      if (depth > 0) giveStateDirectory(join(inside, name), user, depth - 1);
+    }
   } finally {
     closeSync(directory);
   }

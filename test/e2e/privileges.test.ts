@@ -7,6 +7,7 @@ import {
   existsSync,
   linkSync,
   lstatSync,
+  readdirSync,
   readFileSync,
   statSync,
   symlinkSync,
@@ -82,7 +83,10 @@ describe("--user", () => {
 
     const second = await running(box, "nobody");
     expect(await second.stop(), second.output()).toBe(7);
-    expect(statSync(join(box.volume, "dev.db")).uid).toBe(NOBODY);
+    const state = join(box.volume, ".dev.db-flysqlite");
+    const staged = readdirSync(state, { recursive: true, encoding: "utf8" }).map((name) => join(state, name));
+    expect(staged).toContainEqual(expect.stringMatching(/ltx$/));
+    for (const path of [join(box.volume, "dev.db"), ...staged]) expect(statSync(path).uid, path).toBe(NOBODY);
     for (const path of [secret, join(box.volume, "bystander"), box.app, join(box.app, "probe.mjs")])
       expect(lstatSync(path).uid, path).toBe(0);
   });
@@ -156,7 +160,8 @@ describe("the app's environment", () => {
     const { output } = await box.run({ words: ["node", "-e", print], environment: { ...environment, ...litestream } });
     const found = names(output);
     expect(found).toEqual(expect.arrayContaining(["AWS_SECRET_ACCESS_KEY", "SESSION_SECRET", "DATABASE_URL", "PORT"]));
-    expect(found.filter((name) => /^(FLYSQLITE|LITESTREAM)_/.test(name))).toEqual([]);
+    // Where it can ask to have its commits in the replica; the rest is none of its business.
+    expect(found.filter((name) => /^(FLYSQLITE|LITESTREAM)_/.test(name))).toEqual(["FLYSQLITE_SOCKET"]);
   });
 
   it("has no keys of the bucket's with --share-aws off", async () => {
