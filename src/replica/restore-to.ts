@@ -15,8 +15,9 @@ import { createImage, type Image, openImage } from "./image.ts";
 import { applyLtx, type LtxApplied } from "./ltx/apply.ts";
 import type { LtxFileInfo } from "./ltx/names.ts";
 import type { Txid } from "./ltx/txid.ts";
+import { formatPlace, type WalOffset } from "./v03/names.ts";
 import type { V03Plan } from "./v03/plan.ts";
-import { applyV03, type V03Position } from "./v03/restore.ts";
+import { applyV03, LogCut, type V03Position } from "./v03/restore.ts";
 import { SnapshotAhead } from "./v03/snapshot-ahead.ts";
 
 export type RestorePlan =
@@ -141,6 +142,9 @@ async function build(temporary: string, options: RestoreToOptions): Promise<Buil
     } catch (error) {
       if (error instanceof SnapshotAhead && plan.format === "v03" && plan.plan.earlier !== undefined) {
         plan = { format: "v03", plan: { ...plan.plan.earlier, notes: plan.plan.notes } };
+      } else if (error instanceof LogCut && error.until !== undefined && plan.format === "v03") {
+        if (plan.plan.until !== undefined) throw error;
+        plan = { format: "v03", plan: cutAt(plan.plan, error.until) };
       } else if (error instanceof Vanished && replan !== undefined && newPlans < MAX_NEW_PLANS) {
         newPlans += 1;
         plan = await replan();
@@ -149,6 +153,14 @@ async function build(temporary: string, options: RestoreToOptions): Promise<Buil
       }
     }
   }
+}
+
+/** The plan for a log that ends within a transaction: it is read up to `until`, the end of the one before. */
+function cutAt(plan: V03Plan, until: WalOffset): V03Plan {
+  const last = plan.segments.at(-1);
+  if (plan.behind.length > 0 || last === undefined) return { ...plan, until };
+  const note = `The rest of the last transaction was not uploaded: restored is the one before, up to ${formatPlace({ index: last.index, offset: until })}`;
+  return { ...plan, until, notes: [...plan.notes, note] };
 }
 
 async function buildOnce(

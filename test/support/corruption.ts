@@ -195,6 +195,7 @@ async function allPlans(objects: Objects, format: RestorePlan["format"]): Promis
           snapshot,
           segments: segments.slice(0, count),
           behind: [],
+          isFollowed: count < segments.length && segments[count]?.index !== segments[count - 1]?.index,
           earlier: undefined,
           notes: [],
         };

@@ -30,7 +30,10 @@ export type V03Snapshot = {
   readonly version?: string;
 };
 
-/** A piece of a log, from `offset`. It begins and ends between transactions; the first has the log's header, too. */
+/**
+ * A piece of a log, from `offset`: whole frames, the first piece with the log's header before them. A transaction may
+ * go over several, where Litestream read the log while it was being written.
+ */
 export type V03Segment = V03Snapshot & { readonly offset: WalOffset };
 
 export type V03Files = {

@@ -9,6 +9,7 @@ import {
   type V03Segment,
   type V03Snapshot,
   type WalIndex,
+  type WalOffset,
 } from "./names.ts";
 
 export type V03Target =
@@ -29,6 +30,10 @@ export type V03Plan = {
    * snapshot may already hold what is in them, and would then show a state of two times at once.
    */
   readonly behind: readonly V03Segment[];
+  /** True where another log comes after the last of `segments`, and nothing of theirs in between: it must be whole. */
+  readonly isFollowed: boolean;
+  /** Where the last log is to end, if it ends within a transaction: at the end of the one before. */
+  readonly until?: WalOffset;
   /** The plan from the snapshot before, for when this one's proves to hold what lies behind the target. */
   readonly earlier: V03Plan | undefined;
   /** What the user should know about the choice: whole sentences without a full stop. */
@@ -133,9 +138,11 @@ function planFrom(
     return planWithout(snapshot, { generation, segments }, target, snapshots);
   }
   const before = snapshots.filter(({ index }) => index < snapshot.index);
-  const earlier =
-    behind.length > 0 ? planUnlessGap(() => planFrom({ generation, segments }, target, before)) : undefined;
-  return { generation, snapshot, segments: planned, behind, earlier, notes: [] };
+  const mayBeAhead = reached === snapshot.index;
+  const earlier = mayBeAhead ? planUnlessGap(() => planFrom({ generation, segments }, target, before)) : undefined;
+  const next = following[planned.length];
+  const isFollowed = next !== undefined && next.index !== reached;
+  return { generation, snapshot, segments: planned, behind, isFollowed, earlier, notes: [] };
 }
 
 /**

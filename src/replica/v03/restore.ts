@@ -19,7 +19,7 @@ import {
 } from "./names.ts";
 import { decompressObject } from "./object.ts";
 import type { V03Plan } from "./plan.ts";
-import { proveNotAhead, proveWhole } from "./snapshot-ahead.ts";
+import { hashPage, proveNotAhead, proveWhole, type TailPage } from "./snapshot-ahead.ts";
 import { WalSegments } from "./wal-segments.ts";
 
 export type V03Position = {
@@ -38,6 +38,24 @@ export type V03Applied = {
 };
 
 /**
+ * A log ends within a transaction: Litestream read it while it was being written, and the rest was not there yet, or
+ * was never uploaded. If nothing comes after it, the state is that at `until`, the end of the transaction before.
+ */
+export class LogCut extends FlysqliteError {
+  readonly until: WalOffset | undefined;
+
+  constructor({ index, end }: WalSegments, { isLast }: { readonly isLast: boolean }) {
+    const good = formatPlace({ index, offset: end });
+    super(
+      "E_REPLICA_GAP",
+      `Cannot restore: the rest of a transaction is missing from ${describe(index)}; the last good position is ${good}`,
+      { hint: "Bring the missing file back, or restore to a time before it with --timestamp" },
+    );
+    this.until = isLast ? end : undefined;
+  }
+}
+
+/**
  * How close before an earlier log's first salt a later log's must not be. SQLite adds one to it when it restarts the
  * log, or takes a random number: a sound sequence lands in this range once in 2^26 restarts, an exchanged one always.
  */
@@ -47,8 +65,8 @@ const SALT_WINDOW = 64;
  * Writes the planned state to the empty `image`: the snapshot, then the pages of each log in order. It becomes the
  * file that SQLite's checkpoints of these logs would give, and so Litestream's, byte for byte.
  *
- * Fails with E_REPLICA_CORRUPT, E_REPLICA_GAP (Vanished and SnapshotAhead among them) or E_RESTORE_SPACE, or as the
- * store does. The image is of no use then.
+ * Fails with E_REPLICA_CORRUPT, E_REPLICA_GAP (Vanished, SnapshotAhead and LogCut among them) or E_RESTORE_SPACE, or
+ * as the store does. The image is of no use then.
  */
 export async function applyV03({
   plan,
@@ -62,10 +80,10 @@ export async function applyV03({
     if (isSegment(item)) await state.addSegment(item, pieces);
     else await state.addSnapshot(pieces);
   }
-  const { pageSize, pageCount, log, written } = await state.finish();
+  const { pageSize, pageCount, log, written, tail } = await state.finish();
   if (log !== undefined) {
     const position = { generation, index: log.index, offset: log.end };
-    const notes = await proveNotAhead({ snapshot, behind, log, written, pageCount, image, ...options });
+    const notes = await proveNotAhead({ snapshot, behind, log, written, tail, pageSize, pageCount, image, ...options });
     return { position, pageSize, pageCount, notes };
   }
   const own = new WalSegments({ index: snapshot.index, pageSize, onPage: () => {} });
@@ -79,8 +97,10 @@ function isSegment(object: V03Snapshot | V03Segment): object is V03Segment {
 
 /** The image while snapshot and logs are applied to it. */
 class State {
+  readonly #plan: V03Plan;
   readonly #snapshot: V03Snapshot;
   readonly #image: Image;
+  readonly #lastIndex: WalIndex | undefined;
   /** Unknown at first where the snapshot is empty, as that of a database whose every page is in its first log. */
   #pageSize: PageSize | undefined;
   /** The log that is being applied. */
@@ -89,11 +109,19 @@ class State {
   readonly #logs: { readonly index: WalIndex; readonly salts: Salts }[] = [];
   /** Where the target lies in the snapshot's log: the pages that the log wrote. All others are the snapshot's. */
   readonly #written: PageSet | undefined;
+  /** The segment that is being applied. */
+  #segment: V03Segment | undefined;
+  /** Where the snapshot's log ends within a transaction: the pages of that one that only the snapshot gave. */
+  readonly #tail: TailPage[] = [];
 
-  constructor({ snapshot, behind }: V03Plan, image: Image) {
+  constructor(plan: V03Plan, image: Image) {
+    const { snapshot, segments, behind, until } = plan;
+    this.#plan = plan;
     this.#snapshot = snapshot;
     this.#image = image;
-    this.#written = behind.length > 0 ? new PageSet() : undefined;
+    this.#lastIndex = segments.at(-1)?.index;
+    const isOwnLogCut = until !== undefined && this.#lastIndex === snapshot.index;
+    this.#written = behind.length > 0 || isOwnLogCut ? new PageSet() : undefined;
   }
 
   async addSnapshot(pieces: AsyncIterable<Uint8Array>): Promise<void> {
@@ -121,8 +149,14 @@ class State {
           this.#written?.add(page);
           this.#image.writePage(page, data);
         },
+        until: segment.index === this.#lastIndex ? this.#plan.until : undefined,
+        onTail: (page, data) => {
+          if (this.#written?.has(page) !== false || this.#segment === undefined) return;
+          this.#tail.push({ page, hash: hashPage(data), segment: this.#segment });
+        },
       });
     }
+    this.#segment = segment;
     await this.#log?.read(segment, this.#image.pace(pieces));
   }
 
@@ -132,7 +166,7 @@ class State {
     const pageSize = this.#pageSize;
     if (pageSize === undefined) throw corrupt(this.#snapshot.key, "it is empty, and no log follows it");
     const pageCount = this.#image.sizeBytes / pageSize;
-    return { pageSize, pageCount, log: this.#log, written: this.#written };
+    return { pageSize, pageCount, log: this.#log, written: this.#written, tail: this.#tail };
   }
 
   /** Gives the failure where the database has no room; throws where this is no database. */
@@ -151,9 +185,13 @@ class State {
 
   /** Sets the image's size to what the log's last transaction says, as a checkpoint does when it has copied all. */
   async #endLog(): Promise<void> {
-    const { header, index, commitSize } = this.#log ?? {};
-    if (header === undefined || index === undefined || commitSize === undefined) return;
+    const log = this.#log;
+    if (log?.header === undefined) return;
+    const { index, header, commitSize } = log;
     this.#checkOrder(index, header.salts);
+    if (log.isWithinTransaction) {
+      throw new LogCut(log, { isLast: index === this.#lastIndex && !this.#plan.isFollowed });
+    }
     this.#pageSize = header.pageSize;
     if (commitSize > 0) await this.#image.resize(commitSize * header.pageSize);
   }

@@ -4,6 +4,7 @@
 // of a later time brings: then the snapshot, with the log applied up to a point in between, is of two times at once.
 // So is a snapshot alone, where a reader kept a checkpoint from copying all. Litestream restores both without a word.
 
+import { createHash } from "node:crypto";
 import { FlysqliteError } from "../../base/errors.ts";
 import type { PageNumber, PageSize } from "../../sqlite/page.ts";
 import { type DownloadOptions, downloadInOrder } from "../downloads.ts";
@@ -18,15 +19,22 @@ export class SnapshotAhead extends FlysqliteError {
   constructor({ key }: V03Snapshot, behind: V03Segment) {
     super(
       "E_REPLICA_GAP",
-      `Cannot restore: "${key}" already holds changes of "${behind.key}", which lies behind the point asked for`,
-      { hint: "Restore to a slightly later time, when that file was there" },
+      `Cannot restore: "${key}" already holds changes of "${behind.key}" that lie behind the point to restore`,
+      { hint: "Restore to a later time, when all of that was there, or to one before the snapshot" },
     );
   }
 }
 
+/** A page behind the target, of a segment that is partly before it. */
+export type TailPage = { readonly page: PageNumber; readonly hash: string; readonly segment: V03Segment };
+
+export function hashPage(data: Uint8Array): string {
+  return createHash("sha256").update(data).digest("base64");
+}
+
 /**
  * Reads the segments `behind` the target, of the log that was applied up to there, and throws SnapshotAhead if a page
- * that only the snapshot gave is as one of them has it.
+ * that only the snapshot gave is as one of them has it, or as `tail` has it.
  *
  * They are no part of the state: where they can't be read, the proof is left out, and a note in the answer says so.
  */
@@ -35,6 +43,8 @@ export async function proveNotAhead({
   behind,
   log,
   written,
+  tail,
+  pageSize,
   pageCount,
   image,
   ...options
@@ -44,9 +54,17 @@ export async function proveNotAhead({
   readonly log: WalSegments;
   /** Pages that the log gave. */
   readonly written: PageSet | undefined;
+  readonly tail: readonly TailPage[];
+  readonly pageSize: PageSize;
   readonly pageCount: number;
   readonly image: Image;
 }): Promise<readonly string[]> {
+  for (const { page, hash, segment } of tail) {
+    const found = new Uint8Array(pageSize);
+    if (page <= pageCount && image.readPage(page, found) && hashPage(found) === hash) {
+      throw new SnapshotAhead(snapshot, segment);
+    }
+  }
   let current = behind[0];
   if (current === undefined || written === undefined) return [];
   const target = formatPlace({ index: log.index, offset: log.end });

@@ -29,14 +29,17 @@ export type OnCommit = (commitSize: number, end: WalOffset) => void;
  * Each frame must have the log's salts and continue its checksum, which runs over all segments. So no frame can be
  * missing, damaged or in another place, up to the last one that was read; SQLite itself takes a log's first damaged
  * frame for its end, without a word. Pages come before their transaction is complete, and also those above the
- * database's end: the caller cuts the file to `commitSize` when the log is done, as SQLite's checkpoint does.
+ * database's end: the caller cuts the file to `commitSize` when the log is done, as SQLite's checkpoint does. Where
+ * `isWithinTransaction` in the end, it begins anew with `until`.
  *
  * Fails with E_REPLICA_GAP where a segment doesn't begin where the one before ended, else with E_REPLICA_CORRUPT.
  */
 export class WalSegments {
   readonly index: WalIndex;
   readonly #expectedPageSize: PageSize | undefined;
+  #until: WalOffset | undefined;
   #onPage: OnPage;
+  #onTail: OnPage;
   #onCommit: OnCommit = () => {};
   #header: WalHeader | undefined;
   #checksum: WalChecksum = [0, 0];
@@ -48,21 +51,30 @@ export class WalSegments {
   #partial = new Uint8Array(WAL_HEADER_SIZE);
   #partialSize = 0;
   #commitSize = 0;
-  #endsTransaction = true;
+  #end: WalOffset = WAL_START;
 
-  /** `pageSize` is the database's, where it is known. */
+  /**
+   * `pageSize` is the database's, where it is known. What lies from `until` on, the end of a transaction, is verified
+   * too, and is no part of the state: `onTail` takes it instead of `onPage`.
+   */
   constructor({
     index,
     pageSize,
     onPage,
+    until,
+    onTail = () => {},
   }: {
     readonly index: WalIndex;
     readonly pageSize: PageSize | undefined;
     readonly onPage: OnPage;
+    readonly until?: WalOffset | undefined;
+    readonly onTail?: OnPage;
   }) {
     this.index = index;
     this.#expectedPageSize = pageSize;
     this.#onPage = onPage;
+    this.#until = until;
+    this.#onTail = onTail;
   }
 
   /** The log's header; undefined before the first segment. */
@@ -70,9 +82,14 @@ export class WalSegments {
     return this.#header;
   }
 
-  /** Where the last segment ended. */
+  /** Where the last transaction ends that was handed on; without any, where the log's header does. */
   get end(): WalOffset {
-    return this.#offset;
+    return this.#end;
+  }
+
+  /** True where pages of a transaction were handed on whose end has not come. */
+  get isWithinTransaction(): boolean {
+    return this.#end < Math.min(this.#offset, this.#until ?? this.#offset);
   }
 
   /** Size of the database after the last transaction, in pages; 0 before the first. */
@@ -80,13 +97,14 @@ export class WalSegments {
     return this.#commitSize;
   }
 
-  /** Hands the pages to come to another receiver. */
+  /** Hands all pages to come to another receiver. */
   redirect(onPage: OnPage, onCommit: OnCommit = () => {}): void {
+    this.#until = undefined;
     this.#onPage = onPage;
     this.#onCommit = onCommit;
   }
 
-  /** Reads a segment, uncompressed; it must end with a transaction. A failure of `pieces` passes through. */
+  /** Reads a segment, uncompressed; it must end with a frame. A failure of `pieces` passes through. */
   async read(segment: V03Segment, pieces: AsyncIterable<Uint8Array>): Promise<void> {
     assert(segment.index === this.index, "all segments are of one log");
     if (segment.offset > this.#offset) throw this.#gap(segment);
@@ -97,7 +115,6 @@ export class WalSegments {
     for await (const piece of pieces) this.#write(piece);
     if (this.#partialSize > 0) throw this.#corrupt(`it ends within a frame, at ${this.#place()}`);
     if (this.#offset === segment.offset) throw this.#corrupt("it holds nothing");
-    if (!this.#endsTransaction) throw this.#corrupt(`it ends within a transaction, at ${this.#place()}`);
   }
 
   #write(bytes: Uint8Array): void {
@@ -121,12 +138,13 @@ export class WalSegments {
   }
 
   #take(bytes: Uint8Array): void {
-    if (this.#header === undefined) this.#takeHeader(bytes);
-    else this.#takeFrame(bytes, this.#header);
-    this.#offset = addOffset(this.#offset, bytes.byteLength);
+    const end = addOffset(this.#offset, bytes.byteLength);
+    if (this.#header === undefined) this.#takeHeader(bytes, end);
+    else this.#takeFrame(bytes, this.#header, end);
+    this.#offset = end;
   }
 
-  #takeHeader(bytes: Uint8Array): void {
+  #takeHeader(bytes: Uint8Array, end: WalOffset): void {
     const header = decodeWalHeader(bytes);
     if (header === undefined) throw this.#corrupt("it does not begin with a sound header of a log");
     const expected = this.#expectedPageSize ?? header.pageSize;
@@ -135,10 +153,11 @@ export class WalSegments {
     }
     this.#header = header;
     this.#checksum = header.checksum;
+    this.#end = end;
     this.#partial = new Uint8Array(this.#frameSize());
   }
 
-  #takeFrame(bytes: Uint8Array, { salts, bigEndian }: WalHeader): void {
+  #takeFrame(bytes: Uint8Array, { salts, bigEndian }: WalHeader, end: WalOffset): void {
     const found = decodeFrameHeader(new DataView(bytes.buffer, bytes.byteOffset, FRAME_HEADER_SIZE), 0);
     if (!sameSalts(found.salts, salts)) throw this.#unsound("is of another log");
     const data = bytes.subarray(FRAME_HEADER_SIZE);
@@ -149,10 +168,15 @@ export class WalSegments {
     const page = parsePageNumber(found.page);
     if (page === undefined) throw this.#unsound(`names page ${found.page}`);
     this.#checksum = checksum;
-    this.#endsTransaction = found.commitSize > 0;
-    if (this.#endsTransaction) this.#commitSize = found.commitSize;
+    if (this.#until !== undefined && this.#offset >= this.#until) {
+      this.#onTail(page, data);
+      return;
+    }
     this.#onPage(page, data);
-    if (this.#endsTransaction) this.#onCommit(found.commitSize, addOffset(this.#offset, bytes.byteLength));
+    if (found.commitSize === 0) return;
+    this.#commitSize = found.commitSize;
+    this.#end = end;
+    this.#onCommit(found.commitSize, end);
   }
 
   #frameSize(): number {

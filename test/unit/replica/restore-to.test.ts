@@ -18,6 +18,7 @@ import { createMemoryStore, type MemoryStore } from "../../support/memory-store.
 import { GENERATION, lz4Frame, makeLtxReplica, makeV03Replica } from "../../support/small-replicas.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 import { encode, headerWith, listReplica, pageOf, REPLICAS, readExpected, readFixture, sha256 } from "./ltx/support.ts";
+import { writeLog } from "./v03/support.ts";
 
 const never = new AbortController().signal;
 
@@ -357,6 +358,129 @@ describe("restoreTo, where a snapshot of Litestream 0.3 holds what came after th
     const { notes } = await restore(sound, await v03Plan(sound, target));
     expect(notes).toEqual([expect.stringContaining("nothing proves that")]);
   });
+});
+
+describe("restoreTo, where Litestream 0.3 read a log while a transaction was being written to it", () => {
+  const SECOND = 3;
+  const NEXT_LOG = 4;
+
+  /** Of the second transaction's frames the first is in one segment, the rest in another. */
+  function makeCut({ firstAlso = false } = {}) {
+    const path = join(directory.path, "source.db");
+    const store = createMemoryStore();
+    const put = (name: string, content: Uint8Array, modifiedMs: number) =>
+      store.objects.set(`generations/${GENERATION}/${name}.lz4`, { bytes: lz4Frame(content), modifiedMs });
+    using database = new DatabaseSync(path);
+    const log = () => readFileSync(`${path}-wal`);
+    database.exec("PRAGMA page_size = 512; PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0");
+    for (const table of ["a", "b", "c"]) database.exec(`CREATE TABLE ${table} (n)`);
+    database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    put("snapshots/00000000.snapshot", readFileSync(path), 1);
+    if (!firstAlso) database.exec("INSERT INTO a VALUES (1)");
+    const end = firstAlso ? 32 : log().length;
+    database.exec("BEGIN; INSERT INTO b VALUES (2); INSERT INTO c VALUES (2); COMMIT");
+    const whole = log();
+    const cut = end + 24 + 512;
+    const rest = `wal/00000000_${cut.toString(16).padStart(8, "0")}.wal`;
+    put("wal/00000000_00000000.wal", whole.subarray(0, cut), 2);
+    put(rest, whole.subarray(cut), SECOND);
+    database.exec("PRAGMA wal_checkpoint(PASSIVE)");
+    const after = readFileSync(path);
+    database.exec("PRAGMA wal_checkpoint(TRUNCATE); UPDATE a SET n = 3");
+    put("wal/00000001_00000000.wal", log(), NEXT_LOG);
+    return { store, put, after, end, rest: `generations/${GENERATION}/${rest}.lz4` };
+  }
+
+  function counts() {
+    using database = new DatabaseSync(join(directory.path, "app.db"), { readOnly: true });
+    const select = "SELECT (SELECT count(*) FROM a) AS a, (SELECT count(*) FROM b) AS b, (SELECT count(*) FROM c) AS c";
+    return Object.values(database.prepare(select).get() ?? {}).join(" ");
+  }
+
+  const upTo = (ms: number) => ({ kind: "timestamp", ms }) as const;
+  const noLogAfter = (store: MemoryStore) =>
+    store.objects.delete(`generations/${GENERATION}/wal/00000001_00000000.wal.lz4`);
+
+  it("puts the transaction together", async () => {
+    const { store } = makeCut();
+    const { notes } = await restore(store, await v03Plan(store, upTo(SECOND)));
+    expect([counts(), notes]).toEqual(["1 1 1", []]);
+  });
+
+  it("gives the state before the transaction at a time when the rest was not there yet", async () => {
+    const { store, end } = makeCut();
+    const { notes, position } = await restore(store, await v03Plan(store, upTo(2)));
+    expect([counts(), notes]).toEqual(["1 0 0", []]);
+    expect(position).toMatchObject({ index: 0, offset: end });
+  });
+
+  it("gives the last whole state where the rest was never uploaded, and says so", async () => {
+    const { store, end, rest } = makeCut();
+    noLogAfter(store);
+    store.objects.delete(rest);
+    const { notes, position } = await restore(store, await v03Plan(store));
+    expect(counts()).toBe("1 0 0");
+    expect(position).toMatchObject({ index: 0, offset: end });
+    expect(notes).toEqual([expect.stringContaining("The rest of the last transaction was not uploaded")]);
+  });
+
+  it("gives the snapshot where the rest of the first transaction was never uploaded", async () => {
+    const { store, rest } = makeCut({ firstAlso: true });
+    noLogAfter(store);
+    store.objects.delete(rest);
+    const { position } = await restore(store, await v03Plan(store));
+    expect(counts()).toBe("0 0 0");
+    expect(position).toMatchObject({ index: 0, offset: 32 });
+  });
+
+  it("refuses where the rest must have been uploaded, as another log follows", async () => {
+    const { store, rest } = makeCut();
+    store.objects.delete(rest);
+    for (const target of [upTo(SECOND), { kind: "latest" } as const]) {
+      await expect(restore(store, await v03Plan(store, target))).rejects.toMatchObject({
+        code: "E_REPLICA_GAP",
+        message: expect.stringContaining("the rest of a transaction is missing from log 00000000"),
+      });
+    }
+    expect(left()).not.toContain("app.db");
+  });
+
+  it.each([true, false])(
+    "finds a snapshot out that already holds the transaction, with or without an earlier one: %s",
+    async (hasEarlier) => {
+      const { store, put, after, end, rest } = makeCut();
+      noLogAfter(store);
+      store.objects.delete(rest);
+      const at = hasEarlier ? 1 : 0;
+      if (hasEarlier) {
+        // The log gets the next index, after one that holds nothing.
+        const [first, header] = ["00000000", "00000001"].map(
+          (i) => `generations/${GENERATION}/wal/${i}_00000000.wal.lz4`,
+        );
+        const log = store.objects.get(first ?? "");
+        if (log === undefined || header === undefined) return expect.fail("it is there");
+        store.objects.set(header, log);
+        put("wal/00000000_00000000.wal", emptyLog(), 2);
+      }
+      put(`snapshots/0000000${at}.snapshot`, after, 2);
+      const plan = await v03Plan(store);
+      if (!hasEarlier) {
+        await expect(restore(store, plan)).rejects.toMatchObject({
+          code: "E_REPLICA_GAP",
+          message: expect.stringContaining("already holds changes of"),
+        });
+        return;
+      }
+      const { position } = await restore(store, plan);
+      expect(counts()).toBe("1 0 0");
+      expect(position).toMatchObject({ index: 1, offset: end });
+    },
+  );
+
+  /** A log of the time before, in which nothing was written. */
+  function emptyLog(): Uint8Array {
+    return writeLog({ pageSize: 512, frames: [], salts: [1, 2] });
+  }
 });
 
 describe("restoreTo, of a snapshot of Litestream 0.3 and the log that was uploaded a moment later", () => {

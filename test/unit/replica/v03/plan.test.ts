@@ -79,8 +79,15 @@ describe("planV03", () => {
     const { behind, earlier } = planV03(files, target);
     expect(behind.map(({ offset }) => offset)).toEqual([0x80]);
     expect(earlier && describePlan(earlier)).toBe("a 0: 0_0 0_100 1_0");
-    expect(planV03(files, { kind: "timestamp", ms: 22 })).toMatchObject({ behind: [], earlier: undefined });
+    expect(planV03(files, { kind: "timestamp", ms: 22 }).behind).toEqual([]);
+    expect(planV03(files, { kind: "timestamp", ms: 30 })).toMatchObject({ behind: [], earlier: undefined });
     expect(planV03(files, { kind: "timestamp", ms: 11 }).earlier).toBeUndefined();
+  });
+
+  it("tells whether a log must be whole, as another one follows it", () => {
+    const times = [11, 12, 20, 21, 22, 30];
+    const followed = times.filter((ms) => planV03(files, { kind: "timestamp", ms }).isFollowed);
+    expect(followed).toEqual([12, 22]);
   });
 
   describe("with several generations", () => {
