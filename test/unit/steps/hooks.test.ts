@@ -75,7 +75,7 @@ describe("a hook", () => {
     ["exit 3", /^Cannot get past before-migrate: "exit 3" can't be run: /],
     ["sh -c 'exit 3'", /^Cannot get past before-migrate: "sh -c 'exit 3'" ended with status 3$/],
     ["kill -9 $$", /ended with status 137$/],
-    ["no-such-program", /can't be run: spawn no-such-program ENOENT$/],
+    ["no-such-program", /can't be run: .*"no-such-program" is in none of /],
   ])("stops the start where it fails: %s", async (command, message) => {
     const { run } = app(command);
     await expect(run()).rejects.toMatchObject({ code: "E_HOOK", message: expect.stringMatching(message) });
