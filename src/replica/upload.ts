@@ -55,6 +55,7 @@ export function createUploader({
   /** Makes sure that the replica is this database's, before the first write to it. */
   async function claim(signal: AbortSignal): Promise<void> {
     if (claimed) return;
+    await guard({ signal });
     const owner = await claimReplica(store, { databaseId, signal });
     if (owner !== databaseId) {
       throw new FlysqliteError(
@@ -66,9 +67,9 @@ export function createUploader({
   }
 
   async function begin(txid: Txid, signal: AbortSignal): Promise<void> {
-    await guard({ signal });
     await claim(signal);
     await prepare(txid);
+    await guard({ signal });
     at("prepared");
   }
 
