@@ -54,6 +54,7 @@ function createEngine(name: Engine["name"], environment: NodeJS.ProcessEnv): Eng
     name,
     call: (words, { input } = {}) =>
       execFileSync(name, [...words], {
+        cwd: directory, // where conmon leaves a file when memory ran out
         env,
         encoding: "utf8",
         input,
@@ -61,7 +62,7 @@ function createEngine(name: Engine["name"], environment: NodeJS.ProcessEnv): Eng
         maxBuffer: 1 << 26,
       }),
     attempt(words) {
-      const { status, stdout, stderr } = spawnSync(name, [...words], { env, encoding: "utf8" });
+      const { status, stdout, stderr } = spawnSync(name, [...words], { cwd: directory, env, encoding: "utf8" });
       return { status: status ?? 1, output: stdout + stderr };
     },
     [Symbol.dispose]: () => rmSync(directory, { recursive: true, force: true }),
