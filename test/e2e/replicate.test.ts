@@ -343,7 +343,7 @@ describe("an app that replaces its database", () => {
     const { path, start, restored } = world();
     const app = await appOf(path);
     await using running = start();
-    await attached(running);
+    await running.line(/copied the whole database/);
     const last = await app.commit(3);
     await running.line(/transaction 0{15}[2-9] is staged/);
     await app.kill();

@@ -114,7 +114,7 @@ describe("a restore by hand", () => {
 
     const restored = await box.run({ words: ["restore", "--txid", txid, "--force"] });
     expect(restored.exitStatus, restored.output).toBe(0);
-    expect(readdirSync(box.volume)).toContainEqual(expect.stringMatching(/^dev\.db\.orphan-/));
+    expect(readdirSync(box.volume)).toContainEqual(expect.stringMatching(/^dev\.db\.stale-/));
 
     const second = await started(box);
     expect(await texts(second)).toEqual(["row 1"]);
