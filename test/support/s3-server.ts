@@ -71,6 +71,8 @@ export type ServerOptions = {
   readonly forgetful?: boolean;
   /** Passes over If-None-Match and If-Match, as some services do. */
   readonly ignoresConditions?: boolean;
+  /** Called as soon as an object is there, before the answer is sent. */
+  readonly onStored?: (key: string, object: StoredObject) => void;
   readonly tls?: { readonly key: string; readonly cert: string };
 };
 
@@ -112,7 +114,7 @@ type Request = {
 
 export async function startS3Server(options: ServerOptions = {}) {
   const { pageKeys = 1000, minPartBytes = 5 * 1024 * 1024, region = "eu-test-1", forgetful = false, tls } = options;
-  const { ignoresConditions = false } = options;
+  const { ignoresConditions = false, onStored = () => {} } = options;
   let objects = new Map<string, StoredObject>();
   const uploads = new Map<string, Upload>();
   const requests: LoggedRequest[] = [];
@@ -141,6 +143,11 @@ export async function startS3Server(options: ServerOptions = {}) {
     };
   }
 
+  function add(key: string, object: StoredObject): void {
+    objects.set(key, object);
+    onStored(key, object);
+  }
+
   function requireCondition({ headers, key = "" }: Request): void {
     if (ignoresConditions) return;
     const found = objects.get(key);
@@ -164,7 +171,7 @@ export async function startS3Server(options: ServerOptions = {}) {
     Put(request) {
       requireCondition(request);
       const stored = store(request.body, { metadata: metadataOf(request.headers) });
-      objects.set(request.key ?? "", stored);
+      add(request.key ?? "", stored);
       return { status: 200, headers: { etag: `"${stored.etag}"` } };
     },
     Delete({ key = "" }) {
@@ -210,7 +217,7 @@ export async function startS3Server(options: ServerOptions = {}) {
       const etag = `${digests.digest("hex")}-${chosen.length}`;
       const sizeBytes = chosen.reduce((sum, part) => sum + part.sizeBytes, 0);
       const bytes = Buffer.concat(chosen.map((part) => part.bytes));
-      objects.set(request.key ?? "", store(bytes, { etag, metadata, sizeBytes }));
+      add(request.key ?? "", store(bytes, { etag, metadata, sizeBytes }));
       uploads.delete(request.query.get("uploadId") ?? "");
       const result = `<Bucket>${BUCKET}</Bucket><ETag>&quot;${etag}&quot;</ETag>`;
       return { status: 200, body: `${XML}<CompleteMultipartUploadResult>${result}</CompleteMultipartUploadResult>` };
