@@ -23,13 +23,25 @@ type Length = { readonly frames: number; readonly bytes: number };
 const CHECKPOINT_FROM: Length = { frames: 1000, bytes: 4 * 1024 * 1024 };
 
 /**
- * From here on writers are kept waiting for a moment, where nothing gentler emptied the log. A writer at full speed
- * adds some 300 MB a second; this keeps the log below 64 MB, and the waits to a tenth of the time.
+ * From here on the log is emptied while writers wait. A writer at full speed adds some 250 MB a second; this keeps the
+ * log below 64 MB or so, and the waits to a tenth of the time.
  */
-const SEAL_FROM: Length = { frames: 8000, bytes: 32 * 1024 * 1024 };
+const SEAL_FROM: Length = { frames: 4000, bytes: 16 * 1024 * 1024 };
 
-/** Checkpoints that are tried without keeping anyone waiting before that. */
+/** So much is not copied into the database file while writers wait; what is more is copied before. */
+const SEAL_UP_TO: Length = { frames: 8000, bytes: 32 * 1024 * 1024 };
+
+/** How often it is tried to copy it before, while writers add to it. */
 const BUSY_PASSES = 2;
+
+/**
+ * From here on our hold is moved off the log's start, where it was left when the log was emptied: well before an app
+ * begins to think of a checkpoint, which our hold there would let it prepare and not make, at each commit.
+ */
+const MOVE_FROM: Length = { frames: 200, bytes: 1024 * 1024 };
+
+/** So much in the log is captured at once. Each time an app at full speed makes a checkpoint, of some milliseconds. */
+const CAPTURE_FROM: Length = { frames: 4000, bytes: 16 * 1024 * 1024 };
 
 /** How often a snapshot is begun anew because commits got in between. */
 const SNAPSHOT_TRIES = 20;
@@ -192,8 +204,7 @@ export function createCapturer({
     } else if (attached.position !== undefined) attached.advance({ position: attached.position, sealed });
   }
 
-  function isAtLeast(length: Length): boolean {
-    const { frames } = attached.walState();
+  function isAtLeast(length: Length, frames = attached.walState().frames): boolean {
     return frames >= length.frames || frames * attached.pageSize >= length.bytes;
   }
 
@@ -217,17 +228,16 @@ export function createCapturer({
 
   /**
    * Empties the log where it has grown: it is copied into the database file up to our hold, and where nothing was
-   * committed meanwhile, the next writer begins it anew. Where writers are too busy for that, each pass has less left
-   * to do, and the last one keeps them waiting.
+   * committed meanwhile, the next writer begins it anew. Where writers are too busy for that, they are kept waiting.
    */
   async function shorten(signal: AbortSignal): Promise<void> {
     if (!isAtLeast(CHECKPOINT_FROM)) return;
-    const passes = isAtLeast(SEAL_FROM) ? BUSY_PASSES : 1;
-    for (let pass = 0; pass < passes; pass += 1) {
+    for (let pass = 0; pass < (isAtLeast(SEAL_FROM) ? BUSY_PASSES : 1); pass += 1) {
+      if (isAtLeast(SEAL_FROM) && !isAtLeast(SEAL_UP_TO, uncheckpointed())) break;
       attached.checkpoint();
-      if (!(await moveOn(signal)) && isWhole()) return;
+      await moveOn(signal);
     }
-    if (!isAtLeast(SEAL_FROM)) return;
+    if (!isAtLeast(SEAL_FROM) || attached.isSealed) return;
     try {
       await seal();
     } catch (error) {
@@ -236,10 +246,10 @@ export function createCapturer({
     }
   }
 
-  /** True where the database file has all that the log holds. */
-  function isWhole(): boolean {
+  /** Frames of the log that the database file does not have yet. */
+  function uncheckpointed(): number {
     const { frames, checkpointed } = attached.walState();
-    return frames === checkpointed;
+    return frames - checkpointed;
   }
 
   return {
@@ -261,6 +271,12 @@ export function createCapturer({
     /** True where the history goes on with a copy of the whole database, and that is still to be made. */
     get owesCopy(): boolean {
       return next.kind !== "position";
+    },
+
+    /** True where so much is in the log that it should be captured now, or our hold be moved forward. */
+    get isDue(): boolean {
+      if (attached.isSealed && isAtLeast(MOVE_FROM)) return true;
+      return next.kind !== "let go" && isAtLeast(CAPTURE_FROM, attached.uncapturedFrames());
     },
 
     /** Stages all that was committed before the call, and keeps the log short. Gives whether anything was staged. */

@@ -15,10 +15,7 @@ import type { Replicator } from "./replicator.ts";
 const POLL_INTERVAL_MS = 1000;
 
 /** How often the log's growth is looked at while the app commits. It costs some microseconds. */
-const BUSY_POLL_MS = 25;
-
-/** How much may be in the log, in bytes, before it is captured ahead of the interval. */
-const BURST_BYTES = 8 * 1024 * 1024;
+const BUSY_POLL_MS = 10;
 
 /** Waits after failures: doubling from the first to the last. */
 const FIRST_BACKOFF_MS = 1000;
@@ -118,11 +115,11 @@ export function createFollower(
     }
   }
 
-  /** Until `endMs`, or until so much is committed that the log has to be emptied. */
+  /** Until `endMs`, or until the log can't wait so long. */
   async function busyTime(endMs: number, stop: AbortSignal): Promise<void> {
     for (;;) {
       const restMs = endMs - clock.monotonic();
-      if (restMs <= 0 || stop.aborted || replicator.uncapturedBytes >= BURST_BYTES) return;
+      if (restMs <= 0 || stop.aborted || replicator.isCaptureDue) return;
       if (await changes.wait("hurry", Math.min(restMs, BUSY_POLL_MS), stop)) return;
     }
   }

@@ -244,6 +244,11 @@ export async function createReplicator({
     /** Frames in the log, and how many of them are in the database file. */
     walState: attached.walState,
 
+    /** True where so much is in the log that it should be captured now, and not at the interval's end. */
+    get isCaptureDue(): boolean {
+      return capturer.isDue;
+    },
+
     /** Bytes of the log that wait to be captured, as far as that can be told without reading it. */
     get uncapturedBytes(): number {
       return capturer.hasLetGo ? 0 : attached.uncapturedFrames() * attached.pageSize;

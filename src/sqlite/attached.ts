@@ -67,8 +67,20 @@ export type Snapshot = Disposable & {
   readonly mark: Mark;
 };
 
-/** How long a checkpoint by seal may keep the app's writers waiting for the write lock to be had, in milliseconds. */
-const SEAL_LOCK_TIMEOUT_MS = 100;
+/**
+ * How often, a millisecond apart, the write lock is tried for. An app at full speed has it half of the time: SQLite's
+ * own busy handler, which waits longer each time, seldom comes at the right moment.
+ */
+const LOCK_TRIES = 100;
+
+/** How often all of that is done for a view of the whole database, which can't do without. */
+const VIEW_LOCK_TRIES = 100;
+
+/**
+ * How often, a millisecond apart, a checkpoint by seal is tried while the app's own one is under way. A busy app is in
+ * one much of the time; it ends, and the app can't begin another as it gets no further than to the write lock.
+ */
+const SEAL_TRIES = 100;
 
 /**
  * How often, a millisecond apart, SQLite is asked for the log's state while a writer is publishing a commit. That takes
@@ -281,8 +293,27 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
   }
 
   function lockedView(view: Connection): ViewStart {
-    writer ??= connect(SEAL_LOCK_TIMEOUT_MS);
-    return withRetriedLock(writer, () => beginView(view));
+    for (let tries = 0; tries < VIEW_LOCK_TRIES; tries += 1) {
+      using lock = takeWriteLock();
+      if (lock !== undefined) return beginView(view);
+    }
+    throw new SqliteError("the app's writers leave no chance for the write lock", SQLITE_BUSY);
+  }
+
+  /** The write lock, until it is disposed of; undefined where it can't be had. */
+  function takeWriteLock(): Disposable | undefined {
+    writer ??= connect(0);
+    const held = writer;
+    for (let tries = 0; tries < LOCK_TRIES; tries += 1) {
+      try {
+        held.exec("BEGIN IMMEDIATE");
+        return { [Symbol.dispose]: () => held.exec("ROLLBACK") };
+      } catch (error) {
+        if (!isBusy(error)) throw error;
+        sleepMs(1);
+      }
+    }
+    return undefined;
   }
 
   function isStillAt(position: WalPosition): boolean {
@@ -293,6 +324,16 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
   function logSalts(): string | undefined {
     const file = openWal();
     return file === undefined ? undefined : readWalHeader(file)?.salts.join();
+  }
+
+  /** Copies committed pages as far as the readers allow. False, and nothing copied, where someone else is about it. */
+  function checkpoint(): boolean {
+    try {
+      return control.all("PRAGMA wal_checkpoint(PASSIVE)")[0]?.["busy"] === 0;
+    } catch (error) {
+      if (isBusy(error)) return false;
+      throw error;
+    }
   }
 
   function endOlder(): void {
@@ -307,6 +348,14 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
 
     get position(): Position | undefined {
       return position;
+    },
+
+    /**
+     * True where our hold began with a log that was wholly checkpointed. While it lasts, no checkpoint of anyone gets a
+     * page into the database file: an app whose log is long tries in vain, and dearly, at each commit.
+     */
+    get isSealed(): boolean {
+      return sealed;
     },
 
     /** Frames in the log now, and how many of them are in the database file. */
@@ -381,11 +430,7 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
     /** Copies committed pages into the database file as far as the readers allow; waits for nobody. */
     checkpoint(): void {
       at("checkpoint");
-      try {
-        control.exec("PRAGMA wal_checkpoint(PASSIVE)");
-      } catch (error) {
-        if (!isBusy(error)) throw error; // someone else checkpoints: just as well
-      }
+      checkpoint(); // or someone else does: just as well
     },
 
     /**
@@ -394,26 +439,22 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
      * log is sealed now; undefined, and nothing was checkpointed, without the lock or without the copy.
      */
     sealedCheckpoint(copy: () => boolean): boolean | undefined {
-      writer ??= connect(SEAL_LOCK_TIMEOUT_MS);
-      try {
-        writer.exec("BEGIN IMMEDIATE");
-      } catch (error) {
-        if (isBusy(error)) return undefined;
-        throw error;
-      }
+      const lock = takeWriteLock();
+      if (lock === undefined) return undefined;
       try {
         at("sealing");
         if (!copy()) return undefined;
         reader.exec("ROLLBACK"); // the write lock stands in for it: nobody else can restart the log
+        at("checkpoint");
         try {
-          this.checkpoint();
+          for (let tries = 1; !checkpoint() && tries < SEAL_TRIES; tries += 1) sleepMs(1);
         } finally {
           beginRead(reader);
         }
         const { frames, checkpointed } = walState();
         return frames === checkpointed;
       } finally {
-        writer.exec("ROLLBACK");
+        lock[Symbol.dispose]();
         at("write lock released");
       }
     },
@@ -500,24 +541,6 @@ export function stamp(file: number): FileStamp {
 
 export function sameStamp(a: FileStamp, b: FileStamp): boolean {
   return a.sizeBytes === b.sizeBytes && a.modifiedMs === b.modifiedMs;
-}
-
-/** Runs `use` while `writer` has the write lock; the app's writers may keep it waiting, but not for ever. */
-function withRetriedLock<Result>(writer: Connection, use: () => Result): Result {
-  const tries = 100;
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      writer.exec("BEGIN IMMEDIATE");
-      break;
-    } catch (error) {
-      if (!isBusy(error) || attempt === tries) throw error;
-    }
-  }
-  try {
-    return use();
-  } finally {
-    writer.exec("ROLLBACK");
-  }
 }
 
 function readPage(file: number, offset: number, pageSize: number): Uint8Array {
