@@ -14,8 +14,9 @@ import type { Replicator } from "./replicator.ts";
 /** How often a quiet log is looked at although no change was seen: a file watch may miss one. */
 const POLL_INTERVAL_MS = 1000;
 
-/** How often the log's growth is looked at while the app commits. It costs some microseconds. */
-const BUSY_POLL_MS = 10;
+/** How often the log's growth is looked at while the app commits, and while it fills the log within an interval. */
+const BUSY_POLL_MS = 40;
+const BURST_POLL_MS = 10;
 
 /** Waits after failures: doubling from the first to the last. */
 const FIRST_BACKOFF_MS = 1000;
@@ -89,6 +90,7 @@ export function createFollower(
 
   async function captureWhile(stop: AbortSignal): Promise<void> {
     let failures = 0;
+    let isBurst = false;
     while (!stop.aborted) {
       if (!isStillThere()) throw new DatabaseReplaced(databasePath);
       const startedMs = clock.monotonic();
@@ -98,8 +100,9 @@ export function createFollower(
         captureTrouble = undefined;
         if (isNew || replicator.isBehind) uploads.ring("news");
         if (isNew) {
-          await busyTime(startedMs + syncIntervalMs, stop);
+          isBurst = await busyTime(startedMs + syncIntervalMs, isBurst ? BURST_POLL_MS : BUSY_POLL_MS, stop);
         } else {
+          isBurst = false;
           await quietTime(stop);
         }
       } catch (error) {
@@ -115,12 +118,13 @@ export function createFollower(
     }
   }
 
-  /** Until `endMs`, or until the log can't wait so long. */
-  async function busyTime(endMs: number, stop: AbortSignal): Promise<void> {
+  /** Until `endMs`, or until the log can't wait so long: true then. */
+  async function busyTime(endMs: number, pollMs: number, stop: AbortSignal): Promise<boolean> {
     for (;;) {
       const restMs = endMs - clock.monotonic();
-      if (restMs <= 0 || stop.aborted || replicator.isCaptureDue) return;
-      if (await changes.wait("hurry", Math.min(restMs, BUSY_POLL_MS), stop)) return;
+      if (restMs <= 0 || stop.aborted) return false;
+      if (replicator.isCaptureDue) return true;
+      if (await changes.wait("hurry", Math.min(restMs, pollMs), stop)) return false;
     }
   }
 

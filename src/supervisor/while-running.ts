@@ -2,6 +2,7 @@
 
 import { FAILURES } from "../base/errors.ts";
 import { info, warn } from "../base/events.ts";
+import { formatDuration } from "../base/format.ts";
 import type { Launch } from "../base/messages.ts";
 import { STOP_SIGNALS, SUSPEND_SIGNALS } from "./signals.ts";
 import { type Action, type Event, end, type Running, type Step, type Stop } from "./states.ts";
@@ -9,6 +10,9 @@ import { lastSync } from "./while-ending.ts";
 
 /** Share of the stop timeout that the app has before it is killed. The rest is for the last sync. */
 const APP_SHARE = 0.6;
+
+/** A keeper that died once is missed at once: what the app commits is nowhere else meanwhile. */
+const FIRST_KEEPER_MS = 100;
 
 const FIRST_RESTART_MS = 1000;
 const LAST_RESTART_MS = 30_000;
@@ -135,9 +139,9 @@ function keeperEnded(state: Running, exitStatus: number): Step {
   if (ready.replicating && exitStatus === FENCED) return endForFence(state);
   if (!ready.replicating) return app.kind === "none" ? end(exitStatus) : { state, actions: [] };
   const deaths = keeper.kind === "coming up" ? keeper.deaths + 1 : 1;
-  const ms = backOffMs(deaths);
+  const ms = deaths === 1 ? FIRST_KEEPER_MS : backOffMs(deaths - 1);
   const meanwhile = app.kind === "none" ? "" : "the app runs on, and ";
-  const text = `the keeper ended with status ${exitStatus}; ${meanwhile}replication again in ${ms / 1000} s`;
+  const text = `the keeper ended with status ${exitStatus}; ${meanwhile}replication again in ${formatDuration(ms)}`;
   return {
     state: { ...state, keeper: { kind: "down", deaths } },
     actions: [

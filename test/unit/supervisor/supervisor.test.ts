@@ -564,7 +564,7 @@ describe("supervise, when the keeper dies", () => {
     await vi.waitFor(() => expect(again).toEqual([false, true]), { timeout: 10_000 });
     expect(isAlive(app)).toBe(true);
     expect(read("notes")).toBe("app up\n");
-    expect(warnings()).toEqual(["the keeper ended with status 137; the app runs on, and replication again in 1 s"]);
+    expect(warnings()).toEqual(["the keeper ended with status 137; the app runs on, and replication again in 100 ms"]);
     signal("SIGTERM");
     expect(await exitStatus).toBe(0);
     expect(read("told")).toContain("finish ");
