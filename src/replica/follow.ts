@@ -22,6 +22,9 @@ const BURST_POLL_MS = 10;
 const FIRST_BACKOFF_MS = 1000;
 const LAST_BACKOFF_MS = 30_000;
 
+/** The longest wait between two uploads: what waits is nowhere else, and a try that fails costs nobody anything. */
+const LAST_UPLOAD_BACKOFF_MS = 5000;
+
 /** The path of the database leads to another file than the one that we hold, or to none. */
 export class DatabaseReplaced extends FlysqliteError {
   constructor(databasePath: string) {
@@ -155,7 +158,7 @@ export function createFollower(
         if (signal.aborted) return;
         failures += 1;
         uploadTrouble = noteFailure(error, uploadTrouble);
-        const waitMs = backoff(failures, random);
+        const waitMs = backoff(failures, random, LAST_UPLOAD_BACKOFF_MS);
         earliestMs = startedMs + waitMs;
         const { message } = uploadTrouble;
         log(warn("replicate", `not replicated, next try in ${Math.round(waitMs / 1000)} s: ${message}`));
@@ -194,8 +197,8 @@ export function createFollower(
 }
 
 /** Doubles from the first wait to the last, and spreads by a quarter so that many machines don't come at once. */
-export function backoff(failures: number, random: Random): number {
-  const waitMs = Math.min(LAST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** (failures - 1));
+export function backoff(failures: number, random: Random, lastMs = LAST_BACKOFF_MS): number {
+  const waitMs = Math.min(lastMs, FIRST_BACKOFF_MS * 2 ** (failures - 1));
   return waitMs * (0.75 + 0.5 * random.unit());
 }
 
