@@ -566,17 +566,23 @@ const MUTANTS: readonly Mutant[] = [
     test: "test/unit/steps/observe-replica.test.ts",
   },
   {
-    file: "src/replica/staging.ts",
-    bug: "the newest file that was uploaded is removed once it is merged",
-    edits: [["filter(({ txid }) => txid <= replicated).slice(0, -1);", "filter(({ txid }) => txid <= replicated);"]],
-    test: "test/unit/replica/newest.test.ts",
+    file: "src/replica/replicator.ts",
+    bug: "what was under way before another try is forgotten",
+    edits: [
+      ["begun = [...mayArrive, mark].slice(-MOST_BEGUN);", "begun = [mark].slice(-MOST_BEGUN * mayArrive.length);"],
+    ],
+    test: "test/unit/replica/outage.test.ts",
+  },
+  {
+    file: "src/replica/replicator.ts",
+    bug: "a snapshot is uploaded ahead of what leads to it",
+    edits: [["if (uploader.replicated < whole.txid) throw", "if (uploader.replicated < NO_TXID) throw"]],
+    test: "test/unit/replica/outage.test.ts",
   },
   {
     file: "src/replica/newest.ts",
     bug: "a transaction of that number is taken for ours",
-    edits: [
-      ["return sameSalts(salts, ownSalts) && offsetBytes", "return ownSalts.length === salts.length && offsetBytes"],
-    ],
+    edits: [["header === mark.header", "header.length === mark.header.length"]],
     test: "test/unit/replica/newest.test.ts",
   },
   {
@@ -585,7 +591,7 @@ const MUTANTS: readonly Mutant[] = [
     edits: [
       [
         "if (history.lastTxid > acked && !(newest && isWrittenHere(newest, state))) {",
-        "if (history.lastTxid > acked && newest?.header.commit === 0 && isWrittenHere(newest, state)) {",
+        "if (history.lastTxid > acked && newest?.commit === 0 && isWrittenHere(newest, state)) {",
       ],
     ],
   },

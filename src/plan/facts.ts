@@ -4,8 +4,8 @@ import type { MigrationDecision } from "../prisma/ledger.ts";
 import type { Manifest } from "../prisma/manifest.ts";
 import type { ReplicaContent } from "../replica/inspect.ts";
 import type { LeaseFacts } from "../replica/lease/rules.ts";
+import type { LtxHeader } from "../replica/ltx/header.ts";
 import type { Txid } from "../replica/ltx/txid.ts";
-import type { NewestFile } from "../replica/newest.ts";
 import type { ReplicationState } from "../replica/state.ts";
 
 export type DatabaseFile = {
@@ -84,8 +84,8 @@ export type Facts = {
   readonly lease: LeaseFacts | undefined;
   /** What this volume remembers of its replication. */
   readonly state: ReplicationState | undefined;
-  /** The replica's newest file; undefined where it was not looked at, as nothing hangs on it. */
-  readonly newest: NewestFile | undefined;
+  /** Header of the replica's newest file; undefined where it was not looked at, as nothing hangs on it. */
+  readonly newest: LtxHeader | undefined;
   /** What Litestream itself left beside the database, if it replicated here before. */
   readonly litestream: LitestreamState | undefined;
   /** True where a new database was being made here and its seed has not succeeded yet. */

@@ -11,6 +11,7 @@ import type { ObjectStore } from "../storage/store.ts";
 import type { Catalog } from "./catalog.ts";
 import type { Guard } from "./lease/hold.ts";
 import { type MergePlan, PIECE_BYTES, planMerge, reachedWith } from "./levels.ts";
+import type { LtxHeader } from "./ltx/header.ts";
 import { InputRefused, type LtxMerge, openMerge } from "./ltx/merge.ts";
 import { formatLtxName, LEVELS, type LtxFileInfo, SYNC_LEVEL } from "./ltx/names.ts";
 import { restorableTxid } from "./ltx/plan.ts";
@@ -76,6 +77,7 @@ export function createCompactor({
   catalog,
   store,
   local,
+  prepare = async () => {},
   guard,
   log,
   at,
@@ -83,6 +85,8 @@ export function createCompactor({
   readonly catalog: Catalog;
   readonly store: ObjectStore;
   readonly local: LocalFiles | undefined;
+  /** Awaited before a file that the replica will end with, as an upload's is. */
+  readonly prepare?: (file: LtxHeader) => Promise<void>;
   readonly guard: Guard;
   readonly log: Log;
   readonly at: At;
@@ -186,6 +190,7 @@ export function createCompactor({
     await using merged = await open();
     const modifiedMs = merged.header.timestampMs;
     const count = { bytes: 0 };
+    if (max > catalog.lastTxid) await prepare(merged.header);
     await guard({ signal });
     at("merging");
     begun.set(level, max);

@@ -14,11 +14,12 @@ import { createCompactor } from "./compact.ts";
 import { inspectReplica } from "./inspect.ts";
 import type { Guard } from "./lease/hold.ts";
 import { decodeLtx } from "./ltx/decode.ts";
+import type { LtxHeader } from "./ltx/header.ts";
 import { formatLtxName, SNAPSHOT_LEVEL, SYNC_LEVEL } from "./ltx/names.ts";
 import { FIRST_TXID, formatTxid, NO_TXID, type Txid } from "./ltx/txid.ts";
 import { type Backlog, createProgress } from "./progress.ts";
 import { counted, openStaging, type Staging } from "./staging.ts";
-import { type ReplicatedPosition, writeCaptured, writeState } from "./state.ts";
+import { markOf, type ReplicatedPosition, type UploadMark, writeCaptured, writeState } from "./state.ts";
 import { createUploader } from "./upload.ts";
 
 /** How the history in the replica goes on. */
@@ -28,7 +29,12 @@ export type Start = {
   readonly lastTxid: Txid;
   /** Where the log was copied to, as far as that is known; the newest first. */
   readonly known: readonly ReplicatedPosition[];
+  /** Uploads of earlier starts that may have arrived. */
+  readonly begun: readonly UploadMark[];
 };
+
+/** So many uploads of unknown outcome are remembered: more than one or two are there only after several odd ends. */
+const MOST_BEGUN = 32;
 
 export type Replicator = Awaited<ReturnType<typeof createReplicator>>;
 
@@ -71,7 +77,15 @@ export async function createReplicator({
   const continuation = await takeUp({ start, staging, attached });
   log(debug("replicate", describeContinuation(continuation)));
 
-  const compactor = createCompactor({ catalog, store, local: { store: local, files: staging.list }, guard, log, at });
+  const compactor = createCompactor({
+    catalog,
+    store,
+    local: { store: local, files: staging.list },
+    prepare,
+    guard,
+    log,
+    at,
+  });
   const oneSnapshot = createSerial();
   let acked = start.known.find(({ txid }) => txid === start.lastTxid);
   let recorded =
@@ -83,14 +97,21 @@ export async function createReplicator({
   /** Positions of what waits to be uploaded, as far as they are known, and of what is under way. */
   const positions = new Map(start.known.map((position) => [position.txid, position]));
 
-  async function prepare(txid: Txid): Promise<void> {
+  /** What may have arrived without our knowledge, in this life or an earlier one. */
+  let begun = start.begun.filter(({ txid }) => txid > start.lastTxid);
+
+  async function prepare(file: LtxHeader): Promise<void> {
     attached.syncWal();
+    const mark = markOf(file);
+    const { txid } = mark;
+    const mayArrive = begun.filter((other) => other.txid > uploader.replicated && other.header !== mark.header);
+    begun = [...mayArrive, mark].slice(-MOST_BEGUN);
     if (pending !== undefined && pending.txid <= uploader.replicated) acked = pending;
     // Of what an earlier start staged only the last one's is known. What was once under way may have arrived.
     const next = positions.get(txid) ?? recorded;
     if (next !== undefined && next.txid >= (pending?.txid ?? NO_TXID)) pending = next;
     for (const known of positions.keys()) if (known < txid) positions.delete(known);
-    await writeState(stateDirectory, { databaseId, replica: store.address, acked, pending });
+    await writeState(stateDirectory, { databaseId, replica: store.address, acked, pending, begun });
   }
 
   const uploader = createUploader({
@@ -155,7 +176,9 @@ export async function createReplicator({
     const key = `${store.levelDirectory(SNAPSHOT_LEVEL)}/${formatLtxName({ min: FIRST_TXID, max: whole.txid })}`;
     const options = { ifAbsent: true, modifiedMs: whole.timestampMs, signal } as const;
     await using spooled = await spool(whole, { local, staging, signal });
-    await uploader.upload({ signal }); // a snapshot never leads the level-0 files
+    await uploader.upload({ signal });
+    // A snapshot never leads the level-0 files: what we know of the replica's end goes by those.
+    if (uploader.replicated < whole.txid) throw new Error("the volume had no room for what leads to it");
     await guard({ signal });
     if (!(await store.put(key, await spooled.read(), options))) await requireSnapshot(store, key, whole, signal);
     at("snapshot uploaded");

@@ -12,6 +12,7 @@ import type { ReplicatedPosition } from "./state.ts";
 
 /** A file of level 0. */
 export type Shipment = {
+  readonly header: LtxHeader;
   readonly position: ReplicatedPosition;
   readonly timestampMs: number;
   /** Size of the database after it, in bytes. */
@@ -54,6 +55,7 @@ export function shipChanges(
     pageSize,
   });
   return {
+    header,
     position: { txid, pageCount: changes.commitSize, position: mark.position },
     timestampMs,
     databaseBytes: changes.commitSize * pageSize,
@@ -70,6 +72,7 @@ export function shipCopy(snapshot: Snapshot, { txid, pageSize, timestampMs }: Co
   const wal = mark.position.kind === "file" ? NO_LOG : walRange(undefined, mark.position);
   const header: LtxHeader = { pageSize, commit: pageCount, min: txid, max: txid, timestampMs, wal };
   return {
+    header,
     position: { txid, pageCount, position: mark.position },
     timestampMs,
     databaseBytes: pageCount * pageSize,

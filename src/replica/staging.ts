@@ -5,6 +5,7 @@ import { statfsSync } from "node:fs";
 import { FlysqliteError, systemCode } from "../base/errors.ts";
 import type { ObjectInfo, ObjectStore } from "../storage/store.ts";
 import { decodeLtx } from "./ltx/decode.ts";
+import { decodeHeader, LTX_HEADER_SIZE, type LtxHeader } from "./ltx/header.ts";
 import { formatLtxName, type LtxFileInfo, parseLtxName, SYNC_LEVEL } from "./ltx/names.ts";
 import { nextTxid, type Txid } from "./ltx/txid.ts";
 import type { Shipment } from "./shipment.ts";
@@ -80,6 +81,12 @@ export async function openStaging({
     break;
   }
 
+  async function read(key: string, range: { readonly lengthBytes?: number } = {}): Promise<AsyncIterable<Uint8Array>> {
+    const chunks = await store.get(key, { ...range, signal });
+    if (chunks !== undefined) return chunks;
+    throw new FlysqliteError("E_INTERNAL", `the staged file "${key}" is gone`);
+  }
+
   const freeBytes = () => {
     const { bavail, bsize } = statfsSync(directory);
     return bavail * bsize;
@@ -149,18 +156,17 @@ export async function openStaging({
     discard: ({ key }: StagedFile): Promise<void> => store.delete(key, { signal }),
 
     /** The file's bytes. */
-    async read({ key }: StagedFile): Promise<AsyncIterable<Uint8Array>> {
-      const chunks = await store.get(key, { signal });
-      if (chunks !== undefined) return chunks;
-      throw new FlysqliteError("E_INTERNAL", `the staged file "${key}" is gone`);
+    read: ({ key }: StagedFile): Promise<AsyncIterable<Uint8Array>> => read(key),
+
+    async header({ key }: StagedFile): Promise<LtxHeader> {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of await read(key, { lengthBytes: LTX_HEADER_SIZE })) chunks.push(chunk);
+      return decodeHeader(Buffer.concat(chunks), key);
     },
 
-    /**
-     * Removes what level 1 holds, up to `compacted`, and the oldest of what else the replica has where it gets too many.
-     * The newest that the replica has is kept: by it the next start tells its own history from another machine's.
-     */
+    /** Removes what level 1 holds, up to `compacted`, and the oldest of what else the replica has where it gets too many. */
     async prune({ compacted, replicated }: { readonly compacted: Txid; readonly replicated: Txid }): Promise<void> {
-      const uploaded = files.filter(({ txid }) => txid <= replicated).slice(0, -1);
+      const uploaded = files.filter(({ txid }) => txid <= replicated);
       const surplus = new Set(uploaded.slice(0, Math.max(0, uploaded.length - MOST_UPLOADED)));
       await remove(uploaded.filter((file) => file.txid <= compacted || surplus.has(file)));
     },

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { readIfPresent, removeDurably, writeDurably } from "../base/durable-file.ts";
 import type { Position } from "../sqlite/attached.ts";
 import { parsePageSize } from "../sqlite/page.ts";
+import { encodeHeader, type LtxHeader } from "./ltx/header.ts";
 import { formatTxid, parseTxid, type Txid } from "./ltx/txid.ts";
 
 /** A transaction of the replica, and the place in the database's life up to which it reaches. */
@@ -18,6 +19,18 @@ export type ReplicatedPosition = {
   readonly pageCount: number;
   readonly position: Position;
 };
+
+/** A file that was to become the replica's end. */
+export type UploadMark = {
+  /** Its last transaction. */
+  readonly txid: Txid;
+  /** Its header, in base64: it has the file's time, and the part of the log that it is of. */
+  readonly header: string;
+};
+
+export function markOf(header: LtxHeader): UploadMark {
+  return { txid: header.max, header: Buffer.from(encodeHeader(header)).toString("base64") };
+}
 
 export type ReplicationState = {
   /** Id of the database's history, which its replica carries too: a UUID. */
@@ -31,6 +44,8 @@ export type ReplicationState = {
   readonly acked: ReplicatedPosition | undefined;
   /** The newest one that an upload was begun for; the replica may hold it or not. */
   readonly pending: ReplicatedPosition | undefined;
+  /** Files whose upload was begun behind `acked`. Any of them may have arrived, or may yet. Default: none is known. */
+  readonly begun?: readonly UploadMark[];
 };
 
 /** No file and no log is there: only a copy of the whole database continues from it. */
@@ -89,6 +104,11 @@ function displaced(position: ReplicatedPosition): ReplicatedPosition {
   return { ...position, position: { kind: "file", sizeBytes: 0, modifiedMs: 0 } };
 }
 
+/** The uploads that were begun, as far as `directory` knows. */
+export async function readBegun(directory: string): Promise<readonly UploadMark[]> {
+  return (await readState(directory))?.begun ?? [];
+}
+
 /** The positions in `directory` that copying may go on from, the newest first. */
 export async function readPositions(directory: string): Promise<readonly ReplicatedPosition[]> {
   const captured = await readCaptured(directory);
@@ -102,7 +122,7 @@ export async function readPositions(directory: string): Promise<readonly Replica
 export async function settleState(directory: string, txid: Txid): Promise<void> {
   const state = await readState(directory);
   if (state?.pending?.txid !== txid) return;
-  await writeState(directory, { ...state, acked: state.pending, pending: undefined });
+  await writeState(directory, { ...state, acked: state.pending, pending: undefined, begun: [] });
 }
 
 async function readCaptured(directory: string): Promise<ReplicatedPosition | undefined> {
@@ -111,13 +131,14 @@ async function readCaptured(directory: string): Promise<ReplicatedPosition | und
 }
 
 /** The state as text: a line of JSON, and one with its checksum, as a wrong digit could pass for another position. */
-export function formatState({ databaseId, replica, acked, pending }: ReplicationState): string {
+export function formatState({ databaseId, replica, acked, pending, begun }: ReplicationState): string {
   const stored = {
     version: FORMAT_VERSION,
     databaseId,
     replica,
     acked: acked && toStored(acked),
     pending: pending && toStored(pending),
+    begun: begun?.map(({ txid, header }) => ({ txid: formatTxid(txid), header })),
   };
   return sealed(JSON.stringify(stored));
 }
@@ -148,7 +169,17 @@ export function parseState(text: string): ReplicationState | undefined {
   const pending = fromStored(stored["pending"]);
   if (acked === undefined && stored["acked"] !== undefined) return undefined;
   if (pending === undefined && stored["pending"] !== undefined) return undefined;
-  return { databaseId, replica, acked, pending };
+  const begun = marksFromStored(stored["begun"]);
+  return { databaseId, replica, acked, pending, ...(begun && { begun }) };
+}
+
+function marksFromStored(value: unknown): readonly UploadMark[] | undefined {
+  if (!Array.isArray(value)) return undefined;
+  return value.map(asRecord).flatMap((stored) => {
+    const txid = parseTxidOrUndefined(String(stored?.["txid"]));
+    const header = stored?.["header"];
+    return txid === undefined || typeof header !== "string" ? [] : [{ txid, header }];
+  });
 }
 
 function toStored({ txid, pageCount, position }: ReplicatedPosition) {

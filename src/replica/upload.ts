@@ -7,6 +7,7 @@ import { createSerial } from "../base/serial.ts";
 import type { ObjectStore } from "../storage/store.ts";
 import { claimReplica } from "./inspect.ts";
 import type { Guard } from "./lease/hold.ts";
+import type { LtxHeader } from "./ltx/header.ts";
 import { formatLtxName, type LtxFileInfo, SYNC_LEVEL } from "./ltx/names.ts";
 import { formatTxid, type Txid } from "./ltx/txid.ts";
 import { sameBytes } from "./same-bytes.ts";
@@ -40,7 +41,7 @@ export function createUploader({
    * Awaited before each file: makes durable what is staged up to that transaction, in the database and in what we
    * remember. So the replica is never ahead of the volume, and the volume knows its own file where it ends.
    */
-  readonly prepare: (txid: Txid) => Promise<void>;
+  readonly prepare: (file: LtxHeader) => Promise<void>;
   /** Brings level 1 up to that transaction; false where that can't be done, and each file has to be uploaded. */
   readonly merge: (upTo: Txid, options: { readonly signal: AbortSignal }) => Promise<boolean>;
   /** Told of each file that arrived. */
@@ -66,9 +67,9 @@ export function createUploader({
     claimed = true;
   }
 
-  async function begin(txid: Txid, signal: AbortSignal): Promise<void> {
+  async function begin(header: LtxHeader, signal: AbortSignal): Promise<void> {
     await claim(signal);
-    await prepare(txid);
+    await prepare(header);
     await guard({ signal });
     at("prepared");
   }
@@ -99,7 +100,7 @@ export function createUploader({
   }
 
   async function putStaged(file: StagedFile, signal: AbortSignal): Promise<void> {
-    await begin(file.txid, signal);
+    await begin(await staging.header(file), signal);
     await put({ ...file, body: () => staging.read(file) }, signal);
   }
 
@@ -109,7 +110,7 @@ export function createUploader({
     const last = waiting.at(-1);
     if (last === undefined) return 0;
     if (waiting.length >= MERGE_FROM) {
-      await begin(last.txid, signal);
+      await claim(signal);
       if (await merge(last.txid, { signal })) {
         await putStaged(last, signal);
         return 2;
@@ -135,8 +136,8 @@ export function createUploader({
     sendAtOnce: (shipment: Shipment, { signal }: { readonly signal: AbortSignal }): Promise<void> =>
       serial(async () => {
         await drain(signal);
-        const { position, timestampMs, databaseBytes, body } = shipment;
-        await begin(position.txid, signal);
+        const { header, position, timestampMs, databaseBytes, body } = shipment;
+        await begin(header, signal);
         await put({ txid: position.txid, sizeBytes: databaseBytes, timestampMs, body: async () => body() }, signal);
       }),
 

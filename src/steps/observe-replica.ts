@@ -11,7 +11,8 @@ import { inspectReplica, type ReplicaContent } from "../replica/inspect.ts";
 import { readLeaseMemory } from "../replica/lease/memory.ts";
 import type { LeaseFacts } from "../replica/lease/rules.ts";
 import { readLease } from "../replica/lease/take.ts";
-import { type NewestFile, readNewest } from "../replica/newest.ts";
+import type { LtxHeader } from "../replica/ltx/header.ts";
+import { readNewest } from "../replica/newest.ts";
 import type { ObjectStore } from "../storage/store.ts";
 import type { StepContext } from "./context.ts";
 import { stateDirectory } from "./places.ts";
@@ -64,16 +65,15 @@ async function inspectWithLease(store: ObjectStore, { memory, owner, signal }: L
   return { content, lease: { seen, memory, owner } };
 }
 
-/** The replica's newest file, where it must be known whose it is. */
+/** Header of the replica's newest file, where it must be known whose it is. */
 export async function observeNewest(
   { replica, state, databasePath }: Pick<Facts, "replica" | "state"> & { readonly databasePath: string },
   context: StepContext,
-): Promise<NewestFile | undefined> {
+): Promise<LtxHeader | undefined> {
   const configured = await context.replica(basename(databasePath));
   if (configured === undefined || replica === undefined || state === undefined) return undefined;
   const { store } = configured;
-  const known = { content: replica, state, stateDirectory: stateDirectory(databasePath) };
-  return limited(store, context, (signal) => readNewest(store, { ...known, signal }));
+  return limited(store, context, (signal) => readNewest(store, { content: replica, state, signal }));
 }
 
 function limited<Value>(

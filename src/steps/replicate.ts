@@ -14,7 +14,7 @@ import { isLtxKey } from "../replica/ltx/names.ts";
 import { NO_TXID } from "../replica/ltx/txid.ts";
 import { createReplicator, type Replicator } from "../replica/replicator.ts";
 import type { Scheduled } from "../replica/schedule.ts";
-import { type ReplicationState, readPositions } from "../replica/state.ts";
+import { type ReplicationState, readBegun, readPositions } from "../replica/state.ts";
 import { attach } from "../sqlite/attached.ts";
 import { openFileStore } from "../storage/file.ts";
 import type { ObjectStore } from "../storage/store.ts";
@@ -72,7 +72,12 @@ export async function replicate(
   const guard = lease?.guard ?? unguarded;
   const replicator = await createReplicator({
     attached,
-    start: { databaseId: id, lastTxid: replica.lastTxid, known: isOurs ? await readPositions(directory) : [] },
+    start: {
+      databaseId: id,
+      lastTxid: replica.lastTxid,
+      known: isOurs ? await readPositions(directory) : [],
+      begun: isOurs ? await readBegun(directory) : [],
+    },
     store,
     local: openFileStore(directory, { random, durable: false }),
     stateDirectory: directory,

@@ -8,7 +8,7 @@ import { planRestore } from "../../src/replica/ltx/plan.ts";
 import { readNewest } from "../../src/replica/newest.ts";
 import type { Start } from "../../src/replica/replicator.ts";
 import { type RestoredDatabase, type RestoreToOptions, restoreTo } from "../../src/replica/restore-to.ts";
-import { readPositions, readState } from "../../src/replica/state.ts";
+import { readBegun, readPositions, readState } from "../../src/replica/state.ts";
 import type { ObjectStore } from "../../src/storage/store.ts";
 import { judge } from "./workload.ts";
 
@@ -64,7 +64,7 @@ export async function decideStart(
     database: { path, state: existsSync(path) ? "present" : "absent" },
     replica: { ...content, address: store.address, source: "the test" },
     state,
-    newest: state && (await readNewest(store, { content, state, stateDirectory, signal: never })),
+    newest: state && (await readNewest(store, { content, state, signal: never })),
     litestream: undefined,
     unborn: false,
   });
@@ -73,5 +73,6 @@ export async function decideStart(
     databaseId: content.databaseId ?? databaseId,
     lastTxid: content.lastTxid,
     known: await readPositions(stateDirectory),
+    begun: await readBegun(stateDirectory),
   };
 }

@@ -7,8 +7,7 @@ import type { LeaseContent } from "../../../src/replica/lease/content.ts";
 import type { LeaseFacts } from "../../../src/replica/lease/rules.ts";
 import type { LtxHeader } from "../../../src/replica/ltx/header.ts";
 import { toTxid } from "../../../src/replica/ltx/txid.ts";
-import type { NewestFile } from "../../../src/replica/newest.ts";
-import type { ReplicatedPosition, ReplicationState } from "../../../src/replica/state.ts";
+import { markOf, type ReplicatedPosition, type ReplicationState } from "../../../src/replica/state.ts";
 import { listV03 } from "../../../src/replica/v03/names.ts";
 import type { PageSize } from "../../../src/sqlite/page.ts";
 
@@ -99,12 +98,11 @@ export function position(txid: bigint): ReplicatedPosition {
   return { txid: toTxid(txid), pageCount: 10, position: { kind: "file", sizeBytes: 40_960, modifiedMs: 0 } };
 }
 
-/** The replica's newest file, as this volume writes it for `txid`; `changed` is what somebody else's has otherwise. */
-export function newestFile(txid: bigint, changed: Partial<LtxHeader> = {}): NewestFile {
+/** The header of the replica's newest file, as this volume writes it for `txid`; `changed` is what somebody else's has otherwise. */
+export function newestFile(txid: bigint, changed: Partial<LtxHeader> = {}): LtxHeader {
   const [min, max] = [toTxid(txid), toTxid(txid)];
   const wal = { offsetBytes: 32, sizeBytes: 0, salts: [0, 0] } as const;
-  const header: LtxHeader = { pageSize: PAGE_SIZE, commit: 10, min, max, timestampMs: 1000, wal };
-  return { header: { ...header, ...changed }, own: undefined };
+  return { pageSize: PAGE_SIZE, commit: 10, min, max, timestampMs: 1000, wal, ...changed };
 }
 
 /** A lease as a machine left it; "mine" is this volume's, as it remembers it. */
@@ -155,5 +153,6 @@ export function remembers(known: {
     replica: REPLICA,
     acked: known.acked === undefined ? undefined : position(known.acked),
     pending: known.pending === undefined ? undefined : position(known.pending),
+    ...(known.pending === undefined ? {} : { begun: [markOf(newestFile(known.pending))] }),
   };
 }

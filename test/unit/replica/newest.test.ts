@@ -1,8 +1,7 @@
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { inspectReplica } from "../../../src/replica/inspect.ts";
-import { LTX_HEADER_SIZE } from "../../../src/replica/ltx/header.ts";
 import { formatLtxName } from "../../../src/replica/ltx/names.ts";
 import { toTxid } from "../../../src/replica/ltx/txid.ts";
 import { isWrittenHere, readNewest } from "../../../src/replica/newest.ts";
@@ -32,11 +31,11 @@ async function stateOf({ stateDirectory }: Replicated): Promise<ReplicationState
 }
 
 async function whose(
-  { store, stateDirectory }: Pick<Replicated, "store" | "stateDirectory">,
+  { store }: Pick<Replicated, "store">,
   state: ReplicationState,
 ): Promise<"ours" | "another's" | "not looked at"> {
   const content = await inspectReplica(store, { signal: never });
-  const newest = await readNewest(store, { content, state, stateDirectory, signal: never });
+  const newest = await readNewest(store, { content, state, signal: never });
   if (newest === undefined) return "not looked at";
   return isWrittenHere(newest, state) ? "ours" : "another's";
 }
@@ -75,43 +74,28 @@ describe("the replica's newest file, after an upload whose answer is not known",
   it.each([
     ["another log", (header: DataView) => header.setUint32(SALT, header.getUint32(SALT) ^ 1)],
     ["another end in the log", (header: DataView) => header.setBigInt64(WAL_SIZE, header.getBigInt64(WAL_SIZE) + 1n)],
+    [
+      "another time, as a copy of the volume writes to the same log",
+      (header: DataView) => header.setBigInt64(TIMESTAMP, header.getBigInt64(TIMESTAMP) + 1n),
+    ],
     ["another size", (header: DataView) => header.setUint32(COMMIT, header.getUint32(COMMIT) + 1)],
-  ])(
-    "is another machine's where it has %s, also where the volume has no file of its own to compare",
-    async (_, change) => {
-      await using replica = await stopped();
-      await replaceNewest(replica.store, change);
-      expect(await whose(replica, await stateOf(replica))).toBe("another's");
-      rmSync(join(replica.stateDirectory, "ltx"), { recursive: true });
-      expect(await whose(replica, await stateOf(replica))).toBe("another's");
-    },
-  );
-
-  it("is this volume's own by its part of the log alone, where the volume had no room for a file of its own", async () => {
+  ])("is another machine's where it has %s", async (_, change) => {
     await using replica = await stopped();
+    await replaceNewest(replica.store, change);
+    expect(await whose(replica, await stateOf(replica))).toBe("another's");
+  });
+
+  it("is this volume's own also where a power cut left other files of that name on the volume, or none", async () => {
+    await using replica = await stopped();
+    const staged = join(replica.stateDirectory, "ltx/0");
+    const { lastTxid } = await inspectReplica(replica.store, { signal: never });
+    writeFileSync(join(staged, nameOf(lastTxid)), "torn");
+    expect(await whose(replica, await stateOf(replica))).toBe("ours");
     rmSync(join(replica.stateDirectory, "ltx"), { recursive: true });
     expect(await whose(replica, await stateOf(replica))).toBe("ours");
   });
 
-  it("is told by its time too where the volume has staged its own: a copy of the volume has the same log", async () => {
-    await using replica = await stopped();
-    const staged = join(replica.stateDirectory, "ltx/0");
-    mkdirSync(staged, { recursive: true });
-    const { lastTxid } = await inspectReplica(replica.store, { signal: never });
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of (await replica.store.get(`ltx/0/${nameOf(lastTxid)}`, { signal: never })) ?? [])
-      chunks.push(chunk);
-    writeFileSync(join(staged, nameOf(lastTxid)), Buffer.concat(chunks));
-    expect(await whose(replica, await stateOf(replica))).toBe("ours");
-    await replaceNewest(replica.store, (header) => {
-      header.setBigInt64(TIMESTAMP, header.getBigInt64(TIMESTAMP) + 1n);
-    });
-    expect(await whose(replica, await stateOf(replica))).toBe("another's");
-    writeFileSync(join(staged, nameOf(lastTxid)), Buffer.concat(chunks).subarray(0, LTX_HEADER_SIZE - 1));
-    expect(await whose(replica, await stateOf(replica))).toBe("ours"); // what is cut off proves nothing
-  });
-
-  it("is known by the volume's own file also after that was merged, and the database was replaced", async () => {
+  it("is known also after it was merged, and the database was replaced", async () => {
     await using replica = await stopped();
     for (let i = 0; i < 5; i += 1) {
       await replica.app.commit();
@@ -141,7 +125,7 @@ describe("a clean end", () => {
     await using replica = await stopped();
     const before = await stateOf(replica);
     await settleState(replica.stateDirectory, replica.replicator.lastTxid);
-    expect(await stateOf(replica)).toEqual({ ...before, acked: before.pending, pending: undefined });
+    expect(await stateOf(replica)).toEqual({ ...before, acked: before.pending, pending: undefined, begun: [] });
     await replica.restart();
     await replica.app.commit();
     await replica.sync();

@@ -1,6 +1,6 @@
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { planRestore } from "../../../src/replica/ltx/plan.ts";
 import type { ObjectStore } from "../../../src/storage/store.ts";
 import { commitMeanwhile } from "../../support/app.ts";
@@ -26,6 +26,22 @@ function switchable() {
       },
     };
   };
+  return { state, wrap };
+}
+
+/** A store that keeps what is put, and answers nothing; what it keeps may be made to arrive later. */
+function holding() {
+  const state = { holds: false, held: [] as (() => Promise<unknown>)[] };
+  const wrap = (store: ObjectStore): ObjectStore => ({
+    ...store,
+    async put(key, body, options) {
+      if (!state.holds) return store.put(key, body, options);
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of body) chunks.push(Uint8Array.from(chunk));
+      state.held.push(() => store.put(key, chunks, options));
+      throw new Error("no answer");
+    },
+  });
   return { state, wrap };
 }
 
@@ -216,6 +232,28 @@ describe("a power cut in the middle of several uploads", () => {
     expect(await replica.judge()).toEqual({ n: 4 });
     expect(replica.fullCopies).toHaveLength(1);
   });
+
+  it.each([
+    ["a file", 1, 4],
+    ["a merge", 4, 3],
+  ])("leaves a volume that knows %s that arrives late, after another try was begun", async (_, before, after) => {
+    const { state, wrap } = holding();
+    await using replica = await replicated(driver, { wrap });
+    await replica.sync();
+    state.holds = true;
+    for (const commits of [before, after]) {
+      for (let n = 0; n < commits; n += 1) {
+        await replica.app.commit();
+        await replica.capture();
+      }
+      await expect(replica.upload()).rejects.toThrow("no answer");
+    }
+    state.holds = false;
+    await state.held[0]?.();
+    await replica.restart(async () => losePower(replica.stateDirectory));
+    await replica.sync();
+    expect(await replica.judge()).toEqual({ n: before + after });
+  });
 });
 
 describe("a snapshot", () => {
@@ -266,6 +304,35 @@ describe("a snapshot", () => {
     await replica.upload();
     await replica.snapshot();
     expect(await replica.judge()).toEqual({ n: 1 });
+  });
+
+  it("fails where what leads to it was given up meanwhile, as the volume was full", async () => {
+    const { state, wrapLocal } = full();
+    const upload = Promise.withResolvers<never>();
+    let blocks = false;
+    const wrap = (store: ObjectStore): ObjectStore => ({
+      ...store,
+      put: (key, body, options) => (blocks ? upload.promise : store.put(key, body, options)),
+    });
+    const labels: string[] = [];
+    await using replica = await replicated(driver, { wrap, wrapLocal, at: (label) => void labels.push(label) });
+    await replica.sync();
+    blocks = true;
+    await replica.app.commit();
+    await replica.capture();
+    const blocked = expect(replica.upload()).rejects.toThrow("no route");
+    await replica.app.commit();
+    const snapshot = expect(replica.snapshot()).rejects.toThrow("no room for what leads to it");
+    await vi.waitFor(() => expect(labels).toContain("snapshot begun"));
+    await replica.capture(); // comes after the snapshot was read
+    state.isFull = true;
+    await replica.app.commit();
+    await replica.capture();
+    blocks = false;
+    upload.reject(new Error("no route"));
+    await blocked;
+    await snapshot;
+    expect(await rangesAt(replica.store, 9)).toEqual(["1-1"]);
   });
 
   it("waits for no bucket with the log in its hand: it is spooled to the volume", async () => {
