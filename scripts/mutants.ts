@@ -569,9 +569,14 @@ const MUTANTS: readonly Mutant[] = [
     file: "src/replica/replicator.ts",
     bug: "what was under way before another try is forgotten",
     edits: [
-      ["begun = [...mayArrive, mark].slice(-MOST_BEGUN);", "begun = [mark].slice(-MOST_BEGUN * mayArrive.length);"],
+      ["begun = [...mayBeLast, mark].slice(-MOST_BEGUN);", "begun = [mark].slice(-MOST_BEGUN * mayBeLast.length);"],
     ],
     test: "test/unit/replica/outage.test.ts",
+  },
+  {
+    ...REPLICATOR,
+    bug: "what a power cut may have taken from the database is uploaded",
+    edits: [["const after = durable >= txid ? txid", "const after = durable >= NO_TXID ? txid"]],
   },
   {
     file: "src/replica/replicator.ts",

@@ -4,9 +4,9 @@
 import { FlysqliteError } from "../base/errors.ts";
 import type { OnStaleVolume } from "../config/settings.ts";
 import { hasHistory } from "../replica/inspect.ts";
-import { formatTxid, NO_TXID, type Txid } from "../replica/ltx/txid.ts";
+import { formatTxid, NO_TXID } from "../replica/ltx/txid.ts";
 import { isWrittenHere } from "../replica/newest.ts";
-import { isNoPlace, type ReplicatedPosition, type ReplicationState } from "../replica/state.ts";
+import { isNoPlace, newestTxid, type ReplicatedPosition, type ReplicationState } from "../replica/state.ts";
 import { listGenerations } from "../replica/v03/plan.ts";
 import type { Facts } from "./facts.ts";
 
@@ -144,11 +144,6 @@ function lostEnd(state: ReplicationState, { address, lastTxid }: History): strin
     `"${address}" held this database up to transaction ${formatTxid(acked)} and ends at ${formatTxid(lastTxid)} now: ` +
     "a copy of the whole database goes there"
   );
-}
-
-/** The last transaction that this volume wrote, or tried to. */
-function newestTxid(state: ReplicationState): Txid {
-  return knownPositions(state)[0]?.txid ?? NO_TXID;
 }
 
 /** The newest first. */

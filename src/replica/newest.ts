@@ -8,7 +8,7 @@ import type { ObjectStore } from "../storage/store.ts";
 import type { ReplicaContent } from "./inspect.ts";
 import { decodeHeader, LTX_HEADER_SIZE, type LtxHeader } from "./ltx/header.ts";
 import { NO_TXID } from "./ltx/txid.ts";
-import { markOf, type ReplicationState } from "./state.ts";
+import { markOf, newestTxid, type ReplicationState } from "./state.ts";
 
 export function isWrittenHere(newest: LtxHeader, { begun = [] }: ReplicationState): boolean {
   const mark = markOf(newest);
@@ -25,8 +25,8 @@ export async function readNewest(
   }: { readonly content: ReplicaContent; readonly state: ReplicationState; readonly signal: AbortSignal },
 ): Promise<LtxHeader | undefined> {
   const { files, lastTxid, databaseId } = content;
-  const [acked, pending] = [state.acked?.txid ?? NO_TXID, state.pending?.txid ?? NO_TXID];
-  if (state.databaseId !== databaseId || lastTxid <= acked || lastTxid > pending) return undefined;
+  const acked = state.acked?.txid ?? NO_TXID;
+  if (state.databaseId !== databaseId || lastTxid <= acked || lastTxid > newestTxid(state)) return undefined;
   const [newest] = files.filter(({ max }) => max === lastTxid).sort((a, b) => a.level - b.level);
   return newest && readHeader(store, newest.key, signal);
 }

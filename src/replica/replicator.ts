@@ -31,6 +31,8 @@ export type Start = {
   readonly known: readonly ReplicatedPosition[];
   /** Uploads of earlier starts that may have arrived. */
   readonly begun: readonly UploadMark[];
+  /** What is staged up to there is the database's history; what is behind it may be of a time before a power cut. */
+  readonly durable: Txid;
 };
 
 /** So many uploads of unknown outcome are remembered: more than one or two are there only after several odd ends. */
@@ -101,17 +103,19 @@ export async function createReplicator({
   let begun = start.begun.filter(({ txid }) => txid > start.lastTxid);
 
   async function prepare(file: LtxHeader): Promise<void> {
+    const durable = recorded?.txid ?? start.durable;
     attached.syncWal();
     const mark = markOf(file);
     const { txid } = mark;
-    const mayArrive = begun.filter((other) => other.txid > uploader.replicated && other.header !== mark.header);
-    begun = [...mayArrive, mark].slice(-MOST_BEGUN);
+    // What the replica ends with is kept too: `acked` may be older, as not of each file the position is known.
+    const mayBeLast = begun.filter((other) => other.txid >= uploader.replicated && other.header !== mark.header);
+    begun = [...mayBeLast, mark].slice(-MOST_BEGUN);
     if (pending !== undefined && pending.txid <= uploader.replicated) acked = pending;
     // Of what an earlier start staged only the last one's is known. What was once under way may have arrived.
     const next = positions.get(txid) ?? recorded;
     if (next !== undefined && next.txid >= (pending?.txid ?? NO_TXID)) pending = next;
     for (const known of positions.keys()) if (known < txid) positions.delete(known);
-    await writeState(stateDirectory, { databaseId, replica: store.address, acked, pending, begun });
+    await writeState(stateDirectory, { databaseId, replica: store.address, acked, pending, begun, durable });
   }
 
   const uploader = createUploader({
@@ -281,10 +285,11 @@ export async function createReplicator({
 
 /**
  * Decides where capturing goes on. The newest position counts if its log is still there and the files up to it are in
- * the replica or on the volume; files that lead on from the replica are true history also where the log is not.
+ * the replica or on the volume. Where the log is not, those that lead on from the replica are true history as far as the
+ * database is sure to have had them.
  */
 async function takeUp({
-  start: { lastTxid, known },
+  start: { lastTxid, known, durable },
   staging,
   attached,
 }: {
@@ -295,9 +300,13 @@ async function takeUp({
   for (const position of known) {
     const { txid } = position;
     if (txid < lastTxid || !staging.bridges({ from: lastTxid, to: txid })) continue;
-    await staging.removeBehind(txid);
-    if (attached.resume(position.position)) return { kind: "position", position };
-    return { kind: "copy", after: txid, reason: "the log does not continue from the replica" };
+    if (attached.resume(position.position)) {
+      await staging.removeBehind(txid);
+      return { kind: "position", position };
+    }
+    const after = durable >= txid ? txid : durable > lastTxid ? durable : lastTxid;
+    await staging.removeBehind(after);
+    return { kind: "copy", after, reason: "the log does not continue from the replica" };
   }
   await staging.removeBehind(lastTxid);
   const reason =

@@ -10,7 +10,7 @@ import { readIfPresent, removeDurably, writeDurably } from "../base/durable-file
 import type { Position } from "../sqlite/attached.ts";
 import { parsePageSize } from "../sqlite/page.ts";
 import { encodeHeader, type LtxHeader } from "./ltx/header.ts";
-import { formatTxid, parseTxid, type Txid } from "./ltx/txid.ts";
+import { formatTxid, NO_TXID, parseTxid, type Txid } from "./ltx/txid.ts";
 
 /** A transaction of the replica, and the place in the database's life up to which it reaches. */
 export type ReplicatedPosition = {
@@ -44,9 +44,20 @@ export type ReplicationState = {
   readonly acked: ReplicatedPosition | undefined;
   /** The newest one that an upload was begun for; the replica may hold it or not. */
   readonly pending: ReplicatedPosition | undefined;
-  /** Files whose upload was begun behind `acked`. Any of them may have arrived, or may yet. Default: none is known. */
+  /** Files that the replica may end with: their upload was begun, and may have arrived, or may yet. Default: none. */
   readonly begun?: readonly UploadMark[];
+  /**
+   * A transaction that was captured, and that the database will have after a power cut too. What is behind it on the
+   * volume may be of a time that the database knows nothing of any more. Default: none.
+   */
+  readonly durable?: Txid;
 };
+
+/** The last transaction that the replica may hold of this volume's. */
+export function newestTxid({ acked, pending, begun = [] }: ReplicationState): Txid {
+  const all = [acked?.txid, pending?.txid, ...begun.map(({ txid }) => txid)];
+  return all.reduce<Txid>((newest, txid) => (txid !== undefined && txid > newest ? txid : newest), NO_TXID);
+}
 
 /** No file and no log is there: only a copy of the whole database continues from it. */
 export const NO_PLACE: Position = { kind: "file", sizeBytes: 0, modifiedMs: 0 };
@@ -104,9 +115,10 @@ function displaced(position: ReplicatedPosition): ReplicatedPosition {
   return { ...position, position: { kind: "file", sizeBytes: 0, modifiedMs: 0 } };
 }
 
-/** The uploads that were begun, as far as `directory` knows. */
-export async function readBegun(directory: string): Promise<readonly UploadMark[]> {
-  return (await readState(directory))?.begun ?? [];
+/** What uploads were begun, and what is durable, as far as `directory` knows. */
+export async function readUploads(directory: string): Promise<Required<Pick<ReplicationState, "begun" | "durable">>> {
+  const { begun = [], durable = NO_TXID } = (await readState(directory)) ?? {};
+  return { begun, durable };
 }
 
 /** The positions in `directory` that copying may go on from, the newest first. */
@@ -131,7 +143,7 @@ async function readCaptured(directory: string): Promise<ReplicatedPosition | und
 }
 
 /** The state as text: a line of JSON, and one with its checksum, as a wrong digit could pass for another position. */
-export function formatState({ databaseId, replica, acked, pending, begun }: ReplicationState): string {
+export function formatState({ databaseId, replica, acked, pending, begun, durable }: ReplicationState): string {
   const stored = {
     version: FORMAT_VERSION,
     databaseId,
@@ -139,6 +151,7 @@ export function formatState({ databaseId, replica, acked, pending, begun }: Repl
     acked: acked && toStored(acked),
     pending: pending && toStored(pending),
     begun: begun?.map(({ txid, header }) => ({ txid: formatTxid(txid), header })),
+    durable: durable === undefined ? undefined : formatTxid(durable),
   };
   return sealed(JSON.stringify(stored));
 }
@@ -170,7 +183,8 @@ export function parseState(text: string): ReplicationState | undefined {
   if (acked === undefined && stored["acked"] !== undefined) return undefined;
   if (pending === undefined && stored["pending"] !== undefined) return undefined;
   const begun = marksFromStored(stored["begun"]);
-  return { databaseId, replica, acked, pending, ...(begun && { begun }) };
+  const durable = parseTxidOrUndefined(String(stored["durable"]));
+  return { databaseId, replica, acked, pending, ...(begun && { begun }), ...(durable !== undefined && { durable }) };
 }
 
 function marksFromStored(value: unknown): readonly UploadMark[] | undefined {

@@ -14,7 +14,7 @@ import { isLtxKey } from "../replica/ltx/names.ts";
 import { NO_TXID } from "../replica/ltx/txid.ts";
 import { createReplicator, type Replicator } from "../replica/replicator.ts";
 import type { Scheduled } from "../replica/schedule.ts";
-import { type ReplicationState, readBegun, readPositions } from "../replica/state.ts";
+import { type ReplicationState, readPositions, readUploads } from "../replica/state.ts";
 import { attach } from "../sqlite/attached.ts";
 import { openFileStore } from "../storage/file.ts";
 import type { ObjectStore } from "../storage/store.ts";
@@ -76,7 +76,7 @@ export async function replicate(
       databaseId: id,
       lastTxid: replica.lastTxid,
       known: isOurs ? await readPositions(directory) : [],
-      begun: isOurs ? await readBegun(directory) : [],
+      ...(isOurs ? await readUploads(directory) : { begun: [], durable: NO_TXID }),
     },
     store,
     local: openFileStore(directory, { random, durable: false }),

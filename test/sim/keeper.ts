@@ -6,12 +6,12 @@ import type { At, Random } from "../../src/base/context.ts";
 import type { Log } from "../../src/base/events.ts";
 import { decideCopy } from "../../src/plan/copy.ts";
 import type { Facts } from "../../src/plan/facts.ts";
-import { inspectReplica } from "../../src/replica/inspect.ts";
 import type { Replicator } from "../../src/replica/replicator.ts";
 import { readState } from "../../src/replica/state.ts";
 import type { Driver } from "../../src/sqlite/driver.ts";
 import type { StepContext } from "../../src/steps/context.ts";
-import { observeNewest } from "../../src/steps/observe-replica.ts";
+import { planUnderLease, whileHeld } from "../../src/steps/lease.ts";
+import { observeNewest, observeReplica } from "../../src/steps/observe-replica.ts";
 import { SIDE_FILE_SUFFIXES, stateDirectory } from "../../src/steps/places.ts";
 import { replicate } from "../../src/steps/replicate.ts";
 import { restore } from "../../src/steps/restore.ts";
@@ -33,6 +33,7 @@ export function startKeeper({
   driver,
   random,
   syncIntervalMs,
+  fence,
   at,
   log,
   ready,
@@ -45,6 +46,8 @@ export function startKeeper({
   readonly driver: Driver;
   readonly random: Random;
   readonly syncIntervalMs: number;
+  /** Whether it takes the replica's lease. */
+  readonly fence: "required" | "off";
   readonly at: At;
   readonly log: Log;
   /** The app may start. */
@@ -58,7 +61,11 @@ export function startKeeper({
   let replicator: Replicator | undefined;
   const ownDriver = life.driver(driver);
   const context: StepContext = {
-    settings: { ...settings, syncIntervalMs: { value: syncIntervalMs, source: "default" } },
+    settings: {
+      ...settings,
+      syncIntervalMs: { value: syncIntervalMs, source: "default" },
+      fence: { value: fence, source: "the simulation" },
+    },
     environment: {},
     assets: { read: () => undefined },
     clock: life.clock,
@@ -73,31 +80,36 @@ export function startKeeper({
   };
 
   async function observe(): Promise<Facts> {
-    const content = await inspectReplica(store, { signal });
+    const { replica, lease } = await observeReplica({ fileName: basename(path), databasePath: path }, context);
     const isThere = existsSync(path);
     const orphans = SIDE_FILE_SUFFIXES.map((suffix) => `${path}${suffix}`).filter((file) => existsSync(file));
-    const replica = { ...content, address: store.address, source: "the simulation" };
     const state = await readState(stateDirectory(path));
     return {
       ...laterStart,
       database: { path, state: isThere ? "present" : "absent", sizeBytes: 0, orphans: isThere ? [] : orphans },
       replica,
+      lease,
       state,
       newest: await observeNewest({ replica, state, databasePath: path }, context),
     };
   }
 
-  async function keep(): Promise<void> {
+  async function plan() {
     const facts = await observe();
-    const copy = decideCopy(facts);
-    const plan = { facts, copy, placement: { kind: "direct" } as const, seed: undefined, lines: [] };
-    const restored = await restore(plan, context);
-    const running = await replicate(plan, { ...context, restored, lease: undefined });
+    return { facts, copy: decideCopy(facts), placement: { kind: "direct" } as const, seed: undefined, lines: [] };
+  }
+
+  async function keep(): Promise<void> {
+    const { planned, lease } = await planUnderLease(plan, context);
+    const working = whileHeld(context, lease);
+    const restored = await restore(planned, working);
+    const running = await replicate(planned, { ...working, restored, lease });
     if (running === undefined) throw new Error(`"${basename(path)}" is not replicated`);
     replicator = running.replicator;
     ready();
     await running.follower.run({ until: finishing.signal });
     await replicator.sync({ signal });
+    await lease?.release({ signal });
     ended();
   }
 

@@ -9,6 +9,8 @@ export type Mix = {
   readonly pageSize: number;
   readonly autoVacuum: number;
   readonly syncIntervalMs: number;
+  /** Whether the keeper takes the replica's lease. */
+  readonly fence: "required" | "off";
   /** How long the app goes on, in milliseconds. */
   readonly durationMs: number;
   /** Mean time between two things that the app does, in milliseconds. */
@@ -32,6 +34,11 @@ export type Mix = {
   readonly full: readonly (readonly [number, number])[];
   /** How often a change of the log is not told, from 0 to 1. */
   readonly missedNews: number;
+  /**
+   * The app may empty a log that it has just emptied. Where it does so twice between two captures, nothing tells that
+   * from two restarts of a log with something in it, and the database is copied.
+   */
+  readonly emptiesTwice: boolean;
 };
 
 const NEVER = Number.POSITIVE_INFINITY;
@@ -58,6 +65,8 @@ export function undisturbed(random: Random): Mix {
     writeFailure: 0,
     full: [],
     missedNews: 0,
+    emptiesTwice: false,
+    fence: pick("off", "required"),
   };
 }
 
@@ -76,7 +85,7 @@ export function disturbed(random: Random): Mix {
   const every = (chance: number) => (sometimes(chance) ? mix.durationMs / (1 + Math.floor(random.unit() * 4)) : NEVER);
   return {
     ...mix,
-    network: { ...mix.network, lost: rate(), answerLost: rate(), late: 0, broken: rate(), slow: rate() },
+    network: { ...mix.network, lost: rate(), answerLost: rate(), late: rate() / 3, broken: rate(), slow: rate() },
     outages: spans(),
     keeperDeathMs: every(0.5),
     containerDeathMs: every(0.25),
@@ -85,6 +94,7 @@ export function disturbed(random: Random): Mix {
     writeFailure: sometimes(0.15) ? random.unit() * 0.1 : 0,
     full: spans(),
     missedNews: sometimes(0.3) ? random.unit() : 0,
+    emptiesTwice: true,
   };
 }
 

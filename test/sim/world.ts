@@ -69,6 +69,8 @@ export function createWorld({
   const warnings: string[] = [];
   let durable: Durable | undefined;
   let stamp = 0;
+  /** The state at which the app last emptied the log. */
+  let emptiedAt: StateNumber | undefined;
   let violation: unknown;
   /** The last transaction that a keeper knew to be in the bucket. */
   let acked: Txid = NO_TXID;
@@ -109,6 +111,7 @@ export function createWorld({
     stamp += 1;
     const { error, states } = app.act(action, stamp);
     for (const hash of states) history.add(hash);
+    if (error === undefined && action.kind === "checkpoint" && action.mode === "TRUNCATE") emptiedAt = history.now;
     say(`app: ${JSON.stringify(action)} ${error ?? ""} ${states.length > 0 ? `-> state ${history.now}` : ""}`);
     for (const tell of [...watchers]) if (!chance(mix().missedNews)) timeline.after(0, tell);
   }
@@ -118,11 +121,14 @@ export function createWorld({
     if (!isOpen) return { kind: "open" };
     if (isWriting && chance(0.3)) return { kind: "end", how: chance(0.7) ? "commit" : "rollback" };
     if (isReading && chance(0.15)) return { kind: "end reading" };
-    const { actions } = mix();
+    const { actions, emptiesTwice } = mix();
     let rest = random.unit() * actions.reduce((sum, [weight]) => sum + weight, 0);
     for (const [weight, make] of actions) {
       rest -= weight;
-      if (rest < 0) return make();
+      if (rest >= 0) continue;
+      const action = make();
+      const isEmptying = action.kind === "checkpoint" && action.mode === "TRUNCATE";
+      if (!isEmptying || emptiesTwice || emptiedAt !== history.now) return action;
     }
     return { kind: "commit", rows: 1, bytes: 100 };
   }
@@ -157,7 +163,6 @@ export function createWorld({
   }
 
   function note({ level, text }: Event): void {
-    if (life === undefined) return; // what a dead process would say
     if (life === undefined) return; // what a dead process would say
     say(`keeper: ${text}`);
     if (text.startsWith("copied the whole database")) fullCopies.push(text.replace(/^[^:]*: /, ""));
@@ -235,6 +240,7 @@ export function createWorld({
       driver,
       random,
       syncIntervalMs: mix().syncIntervalMs,
+      fence: mix().fence,
       at: atLabel,
       log: note,
       ready: () => {

@@ -19,7 +19,7 @@ export async function replicateTo(
   const { signal } = new AbortController();
   const replicator = await createReplicator({
     attached,
-    start: { databaseId: systemRandom.uuid(), lastTxid: NO_TXID, known: [], begun: [] },
+    start: { databaseId: systemRandom.uuid(), lastTxid: NO_TXID, known: [], begun: [], durable: NO_TXID },
     store,
     local: openFileStore(stateDirectory, { random: systemRandom, durable: false }),
     stateDirectory,

@@ -425,10 +425,18 @@ describe("a start on a volume that replicated before", () => {
   });
 
   it("remembers what it uploads of an earlier start's files, also where the log does not lead on from them", async () => {
-    await using replica = await replicated(driver);
+    let away = false;
+    const wrap = (store: ObjectStore): ObjectStore => ({
+      ...store,
+      put: (key, body, options) => (away ? Promise.reject(new Error("no route")) : store.put(key, body, options)),
+    });
+    await using replica = await replicated(driver, { wrap });
     await replica.sync();
     await replica.app.commit();
     await replica.capture();
+    away = true;
+    await expect(replica.upload()).rejects.toThrow("no route"); // by then it is durable
+    away = false;
     await replica.restart(async () => {
       await replica.app.commit();
       await replica.app.checkpoint("TRUNCATE");
@@ -439,6 +447,21 @@ describe("a start on a volume that replicated before", () => {
     await replica.restart(); // fails where the replica seems to be ahead of the volume
     await replica.sync();
     expect(await replica.judge()).toEqual({ n: 3 });
+  });
+
+  it("passes over an earlier start's files that the database may have lost in a power cut", async () => {
+    await using replica = await replicated(driver);
+    await replica.sync();
+    await replica.app.commit();
+    await replica.capture(); // without an upload nothing makes it durable
+    await replica.restart(async () => {
+      await replica.app.checkpoint("TRUNCATE");
+      await replica.app.commit();
+    });
+    await replica.sync();
+    expect(await rangesAt(replica.store, 0)).toEqual(chain(2)); // the second is the copy
+    expect(replica.fullCopies).toHaveLength(2);
+    expect(await replica.judge()).toEqual({ n: 2 });
   });
 
   it("copies the whole database where the log breaks off in the middle of the work", async () => {

@@ -40,7 +40,10 @@ describe("the state of a replication", () => {
     ["both positions", state],
     ["nothing acknowledged yet", { ...state, acked: undefined }],
     ["nothing under way", { ...state, pending: undefined }],
-    ["uploads of unknown outcome", { ...state, begun: [{ txid: inLog.txid, header: "TFRYMQ==" }] }],
+    [
+      "uploads of unknown outcome",
+      { ...state, begun: [{ txid: inLog.txid, header: "TFRYMQ==" }], durable: inLog.txid },
+    ],
     ["neither", { ...state, acked: undefined, pending: undefined }],
     ["odd texts", { ...state, databaseId: '"\\\n\u2028', replica: "s3://bücher/\u{1f4be}" }],
   ] as const)("is read as it was written: %s", async (_, written) => {
