@@ -12,6 +12,8 @@ export type CommandLine =
       readonly kind: "run";
       readonly dry: boolean;
       readonly json: boolean;
+      /** No network: a replica in a bucket is not asked. Goes with `dry`. */
+      readonly offline: boolean;
       readonly flags: Flags;
       /** The app's command; empty where the start script is meant. */
       readonly command: readonly string[];
@@ -102,7 +104,7 @@ export function parseCommandLine(words: readonly string[]): CommandLine {
   if (words[0] === "status") return parseStatus(words.slice(1));
   if (words[0] === "sync") return parseSync(words.slice(1));
   const { ours, command } = splitAtCommand(words);
-  const values = parse(ours, { strings: FLAGS, booleans: ["dry", "json", "help", "version", ...SWITCHES] });
+  const values = parse(ours, { strings: FLAGS, booleans: ["dry", "json", "offline", "help", "version", ...SWITCHES] });
   if (values["help"] === true) return { kind: "help" };
   if (values["version"] === true) return { kind: "version" };
   const flags = readFlags(values);
@@ -113,7 +115,10 @@ export function parseCommandLine(words: readonly string[]): CommandLine {
       "E_USAGE",
       "Cannot use --json without --dry: it is the plan's format (for events there is --log json)",
     );
-  return { kind: "run", dry, json, flags, command };
+  const offline = values["offline"] === true;
+  if (offline && !dry)
+    throw new FlysqliteError("E_USAGE", "Cannot use --offline without --dry: a start has to ask the replica");
+  return { kind: "run", dry, json, offline, flags, command };
 }
 
 /** True for words that ask for JSON, whether or not the rest of them can be read. */

@@ -8,7 +8,8 @@ export function helpText(version: string): string {
 
 Usage
   flysqlite [run] [flags] [--] [command args...]   prepare the database, replicate it, run the app
-  flysqlite run --dry [--json] [command args...]   print what a start would do, and change nothing
+  flysqlite run --dry [--json] [--offline] [command args...]
+                                                   print what a start would find and do, and change nothing
   flysqlite restore [-o FILE] [--timestamp TIME | --txid ID] [--force] [--dry]
                                                    get the database back, as it was at any point
   flysqlite snapshots [--all] [--json]             list the points that the replica can restore to
@@ -50,6 +51,7 @@ Flags, each also as an environment variable (--volume is FLYSQLITE_VOLUME, and s
   --swap SIZE            make a swap file of that size, such as 512MB, where the host lets us (default none)
   --keep-package-manager start npm, npx and the like, also where they would only start something else
   --dry, --json, --help, --version
+  --offline              with --dry: no network, so a replica in a bucket is not asked
 
 Flags of restore
   -o, --output FILE      where to (default: the app's database on the volume)
@@ -72,6 +74,7 @@ ${exitStatusTable()}
 Examples
   ENTRYPOINT ["/usr/local/bin/flysqlite"]          in a Dockerfile; CMD is the app's command
   flysqlite run --dry --volume ./data              on a laptop: would a deploy start?
+  flysqlite run --dry --offline --volume ./data    the same in a CI job that has no secrets
   FLYSQLITE_REPLICA=file:///backup/app flysqlite node server.js
 `;
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { asksForJson, parseCommandLine } from "../../../src/cli/arguments.ts";
 import { FLAGS } from "../../../src/config/settings.ts";
 
-const run = { kind: "run", dry: false, json: false, flags: {}, command: [] };
+const run = { kind: "run", dry: false, json: false, offline: false, flags: {}, command: [] };
 
 describe("parseCommandLine", () => {
   it.each([
