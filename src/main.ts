@@ -38,6 +38,7 @@ import { STOP_SIGNALS } from "./supervisor/signals.ts";
 import { supervise } from "./supervisor/supervisor.ts";
 
 type Run = Extract<CommandLine, { kind: "run" }>;
+type Doctor = Extract<CommandLine, { kind: "doctor" }>;
 type ReplicaCommand = Extract<CommandLine, { kind: "restore" | "snapshots" | "verify" }>;
 type DatabaseCommand = Extract<CommandLine, { kind: "migrate" | "resolve" | "seed" }>;
 type Sidecar = Extract<CommandLine, { kind: "replicate" }>;
@@ -111,6 +112,7 @@ async function main([role, ...rest]: readonly string[]): Promise<number> {
     case "sync":
       return runControlCommand(commandLine);
     case "run":
+    case "doctor":
       return runLook(commandLine);
   }
 }
@@ -119,7 +121,8 @@ async function main([role, ...rest]: readonly string[]): Promise<number> {
 async function readCommandLine(words: readonly string[]): Promise<CommandLine> {
   try {
     const commandLine = parseCommandLine(words);
-    if (commandLine.kind === "run" || commandLine.kind === "replicate") format = logFormat(commandLine);
+    if (commandLine.kind === "run" || commandLine.kind === "replicate" || commandLine.kind === "doctor")
+      format = logFormat(commandLine);
     return commandLine;
   } catch (error) {
     const { renderRefusalJson } = await import("./cli/render-plan.ts");
@@ -257,8 +260,8 @@ async function runKeeper(words: readonly string[], { again }: { readonly again: 
   }
 }
 
-/** A dry run. */
-async function runLook(words: Run): Promise<number> {
+/** A dry run, or that and the doctor's probes. */
+async function runLook(words: Run | Doctor): Promise<number> {
   const stop = new AbortController();
   let stopStatus = 0;
   for (const name of ["SIGINT", "SIGTERM"] as const) {
@@ -283,24 +286,29 @@ async function runLook(words: Run): Promise<number> {
     const told = await createContext(words, stop.signal);
     // Node's own SQLite: it reads a database without leaving side files beside it.
     const context: StepContext = { ...told, sqlite: builtInSqlite, isOffline: words.offline };
-    const { dryRunCommand } = await import("./commands/dry-run.ts");
-    return await dryRunCommand(context, await readEarly(words), telling);
+    if (words.kind === "run") {
+      const { dryRunCommand } = await import("./commands/dry-run.ts");
+      return await dryRunCommand(context, await readEarly(words), telling);
+    }
+    const { doctorCommand } = await import("./commands/doctor.ts");
+    return await doctorCommand(context, await readEarly(words), { ...telling, keeperSqlite: told.sqlite });
   } catch (error) {
     if (stop.signal.aborted) return stopStatus;
-    if (words.json) telling.answer(await refusalOf(asRefusal(error).failures));
+    if (words.json) telling.answer(await refusalOf(words.kind, asRefusal(error).failures));
     throw error;
   }
 }
 
 /** The answer where not even the settings could be read. */
-async function refusalOf(failures: readonly FlysqliteError[]): Promise<object> {
+async function refusalOf(kind: "run" | "doctor", failures: readonly FlysqliteError[]): Promise<object> {
+  const { refusedDoctor } = await import("./commands/doctor.ts");
   const { reportAsJson } = await import("./cli/render-report.ts");
   const { refusedReport } = await import("./plan/report.ts");
-  return reportAsJson(refusedReport(failures));
+  return kind === "doctor" ? refusedDoctor(failures) : reportAsJson(refusedReport(failures));
 }
 
 /** What a supervisor is told before the settings are read, and whom it would become. */
-async function readEarly(words: Run): Promise<ToldEarly> {
+async function readEarly(words: Run | Doctor): Promise<ToldEarly> {
   const { lookUpUser } = await import("./supervisor/privileges.ts");
   const sourceOf = (flag: Flag) => (words.flags[flag] === undefined ? variableOf(flag) : `--${flag}`);
   const settings = (["user", "swap"] as const).flatMap((name) => {

@@ -19,6 +19,14 @@ export type CommandLine =
       readonly command: readonly string[];
     }
   | {
+      readonly kind: "doctor";
+      readonly json: boolean;
+      readonly offline: boolean;
+      /** As for `run`: what a start would be told is looked at. */
+      readonly flags: Flags;
+      readonly command: readonly string[];
+    }
+  | {
       readonly kind: "restore";
       readonly flags: Flags;
       /** Where to; undefined for the app's own database on the volume. */
@@ -68,7 +76,7 @@ export type CommandLine =
   | { readonly kind: "build" };
 
 /** Commands that have a page of help of their own. */
-export const HELP_TOPICS = ["replicate", "status", "sync"] as const;
+export const HELP_TOPICS = ["doctor", "replicate", "status", "sync"] as const;
 
 export type HelpTopic = (typeof HELP_TOPICS)[number];
 
@@ -100,6 +108,7 @@ export function parseCommandLine(words: readonly string[]): CommandLine {
   if (words[0] === "migrate")
     return words[1] === "resolve" ? parseResolve(words.slice(2)) : parseMigrate(words.slice(1));
   if (words[0] === "seed") return parseSeed(words.slice(1));
+  if (words[0] === "doctor") return parseDoctor(words.slice(1));
   if (words[0] === "replicate") return parseReplicate(words.slice(1));
   if (words[0] === "status") return parseStatus(words.slice(1));
   if (words[0] === "sync") return parseSync(words.slice(1));
@@ -123,6 +132,7 @@ export function parseCommandLine(words: readonly string[]): CommandLine {
 
 /** True for words that ask for JSON, whether or not the rest of them can be read. */
 export function asksForJson(words: readonly string[]): boolean {
+  if (words[0] === "doctor") return splitAtCommand(words.slice(1)).ours.includes("--json");
   const isCommand = words[0] === "migrate" || words[0] === "seed" || words[0] === "snapshots";
   return (isCommand ? words : splitAtCommand(words).ours).includes("--json");
 }
@@ -200,6 +210,14 @@ function parseSeed(words: readonly string[]): CommandLine {
   const values = parse(words, { strings: DATABASE_FLAGS, booleans: ["json", "help"] });
   if (values["help"] === true) return { kind: "help" };
   return { kind: "seed", flags: readFlags(values), json: values["json"] === true };
+}
+
+function parseDoctor(words: readonly string[]): CommandLine {
+  const { ours, command } = splitAtCommand(words);
+  const values = parse(ours, { strings: FLAGS, booleans: ["json", "offline", "help", ...SWITCHES] });
+  if (values["help"] === true) return helpOn("doctor");
+  const [json, offline] = [values["json"] === true, values["offline"] === true];
+  return { kind: "doctor", json, offline, flags: readFlags(values), command };
 }
 
 function parseReplicate(words: readonly string[]): CommandLine {

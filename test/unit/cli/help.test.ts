@@ -84,6 +84,7 @@ describe("the help on a command", () => {
       [0, undefined],
       [E_FINAL_SYNC.exitStatus, "E_FINAL_SYNC"],
     ]);
+    expect(statuses("doctor")).toEqual([[0, undefined]]);
     expect(statuses("status")).toEqual([
       [0, undefined],
       [E_SYNC.exitStatus, undefined],

@@ -221,7 +221,7 @@ function pathsOf(value: unknown, path = ""): readonly string[] {
 
 it("docs/plan.md describes every field of the JSON, and none that there is not", () => {
   const document = readFileSync(join(import.meta.dirname, "../../../docs/plan.md"), "utf8");
-  const [, section = ""] = /^## JSON of `run --dry --json`$([\s\S]*)/m.exec(document) ?? [];
+  const [, section = ""] = /^## JSON of `run --dry --json`$([\s\S]*?)^## /m.exec(document) ?? [];
   const described = [...section.matchAll(/^\| `([^`]+)`/gm)].map(([, path = ""]) => path);
   const refused = refusedReport([new FlysqliteError("E_CONFIG", "wrong", { problems: ["a"] })]);
   const variable = { ...firstStart, url: { ...firstStart.url, variable: "DATABASE_URL" } };
