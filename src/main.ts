@@ -26,6 +26,7 @@ import { commandHelp, helpText } from "./cli/help.ts";
 import { createLineWriter, type LineWriter, writeAll } from "./cli/line-writer.ts";
 import { createLog, renderFailure, renderLine } from "./cli/render-event.ts";
 import type { LockAndPlan } from "./commands/database.ts";
+import type { ToldEarly } from "./commands/survey.ts";
 import { type Flag, type LogFormat, variableOf } from "./config/settings.ts";
 import { DEFAULT_VOLUME } from "./config/volume.ts";
 import { isInPath, type ProvidedNode, provideNode, startAtOnce } from "./runtime/provide-node.ts";
@@ -37,6 +38,7 @@ import { STOP_SIGNALS } from "./supervisor/signals.ts";
 import { supervise } from "./supervisor/supervisor.ts";
 
 type Run = Extract<CommandLine, { kind: "run" }>;
+type Doctor = Extract<CommandLine, { kind: "doctor" }>;
 type ReplicaCommand = Extract<CommandLine, { kind: "restore" | "snapshots" | "verify" }>;
 type DatabaseCommand = Extract<CommandLine, { kind: "migrate" | "resolve" | "seed" }>;
 type Sidecar = Extract<CommandLine, { kind: "replicate" }>;
@@ -110,7 +112,8 @@ async function main([role, ...rest]: readonly string[]): Promise<number> {
     case "sync":
       return runControlCommand(commandLine);
     case "run":
-      return dryRun(commandLine);
+    case "doctor":
+      return runLook(commandLine);
   }
 }
 
@@ -118,7 +121,8 @@ async function main([role, ...rest]: readonly string[]): Promise<number> {
 async function readCommandLine(words: readonly string[]): Promise<CommandLine> {
   try {
     const commandLine = parseCommandLine(words);
-    if (commandLine.kind === "run" || commandLine.kind === "replicate") format = logFormat(commandLine);
+    if (commandLine.kind === "run" || commandLine.kind === "replicate" || commandLine.kind === "doctor")
+      format = logFormat(commandLine);
     return commandLine;
   } catch (error) {
     const { renderRefusalJson } = await import("./cli/render-plan.ts");
@@ -210,7 +214,7 @@ function temporaryDirectories(): readonly string[] {
 }
 
 /** A setting that is needed before all of them are read. */
-function told(run: Run, flag: Flag): string | undefined {
+function told(run: Pick<Run, "flags">, flag: Flag): string | undefined {
   return run.flags[flag] ?? process.env[variableOf(flag)];
 }
 
@@ -256,22 +260,64 @@ async function runKeeper(words: readonly string[], { again }: { readonly again: 
   }
 }
 
-async function dryRun(run: Run): Promise<number> {
-  const { plan } = await import("./keeper/keeper.ts");
-  const { openBundle } = await import("./steps/app-bundle.ts");
-  const { renderPlan, renderPlanJson, renderRefusalJson } = await import("./cli/render-plan.ts");
-  try {
-    // Node's own SQLite reads a database without leaving side files beside it.
-    const context = { ...(await createContext(run, new AbortController().signal)), sqlite: builtInSqlite };
-    const planned = await plan(await openBundle(context), context);
-    print(run.json ? renderPlanJson(planned) : renderPlan(planned));
-    return 0;
-  } catch (error) {
-    const { failures } = asRefusal(error);
-    if (run.json) print(renderRefusalJson(failures));
-    for (const failure of failures) for (const line of renderFailure(failure, format)) writeLine(line);
-    return failures[0].exitStatus;
+/** A dry run, or that and the doctor's probes. */
+async function runLook(words: Run | Doctor): Promise<number> {
+  const stop = new AbortController();
+  let stopStatus = 0;
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    process.on(name, (_signal: NodeJS.Signals, number: number) => {
+      stopStatus = 128 + number;
+      stop.abort(new Error(`stopped by ${name}`));
+    });
   }
+  const telling = {
+    json: words.json,
+    print: (text: string) => print(redact(text)),
+    // Each string by itself: what is hidden of the whole could be its syntax.
+    answer: (value: object) => {
+      const hidden = (_name: string, part: unknown) => (typeof part === "string" ? redact(part) : part);
+      print(`${JSON.stringify(value, hidden, 2)}\n`);
+    },
+    tell: (failure: FlysqliteError) => {
+      for (const line of renderFailure(failure, format)) writeLine(line);
+    },
+  };
+  try {
+    const told = await createContext(words, stop.signal);
+    // Node's own SQLite: it reads a database without leaving side files beside it.
+    const context: StepContext = { ...told, sqlite: builtInSqlite, isOffline: words.offline };
+    if (words.kind === "run") {
+      const { dryRunCommand } = await import("./commands/dry-run.ts");
+      return await dryRunCommand(context, await readEarly(words), telling);
+    }
+    const { doctorCommand } = await import("./commands/doctor.ts");
+    return await doctorCommand(context, await readEarly(words), { ...telling, keeperSqlite: told.sqlite });
+  } catch (error) {
+    if (stop.signal.aborted) return stopStatus;
+    if (words.json) telling.answer(await refusalOf(words.kind, asRefusal(error).failures));
+    throw error;
+  }
+}
+
+/** The answer where not even the settings could be read. */
+async function refusalOf(kind: "run" | "doctor", failures: readonly FlysqliteError[]): Promise<object> {
+  const { refusedDoctor } = await import("./commands/doctor.ts");
+  const { reportAsJson } = await import("./cli/render-report.ts");
+  const { refusedReport } = await import("./plan/report.ts");
+  return kind === "doctor" ? refusedDoctor(failures) : reportAsJson(refusedReport(failures));
+}
+
+/** What a supervisor is told before the settings are read, and whom it would become. */
+async function readEarly(words: Run | Doctor): Promise<ToldEarly> {
+  const { lookUpUser } = await import("./supervisor/privileges.ts");
+  const sourceOf = (flag: Flag) => (words.flags[flag] === undefined ? variableOf(flag) : `--${flag}`);
+  const settings = (["user", "swap"] as const).flatMap((name) => {
+    const value = told(words, name);
+    return value === undefined ? [] : [{ name, value, source: sourceOf(name) }];
+  });
+  const user = told(words, "user");
+  const source = user === undefined ? "who runs this" : sourceOf("user");
+  return { user: { ...lookUpUser(user, process as Identity), source }, settings };
 }
 
 async function runReplicaCommand(words: ReplicaCommand): Promise<number> {

@@ -12,8 +12,18 @@ export type CommandLine =
       readonly kind: "run";
       readonly dry: boolean;
       readonly json: boolean;
+      /** No network: a replica in a bucket is not asked. Goes with `dry`. */
+      readonly offline: boolean;
       readonly flags: Flags;
       /** The app's command; empty where the start script is meant. */
+      readonly command: readonly string[];
+    }
+  | {
+      readonly kind: "doctor";
+      readonly json: boolean;
+      readonly offline: boolean;
+      /** As for `run`: what a start would be told is looked at. */
+      readonly flags: Flags;
       readonly command: readonly string[];
     }
   | {
@@ -66,7 +76,7 @@ export type CommandLine =
   | { readonly kind: "build" };
 
 /** Commands that have a page of help of their own. */
-export const HELP_TOPICS = ["replicate", "status", "sync"] as const;
+export const HELP_TOPICS = ["doctor", "replicate", "status", "sync"] as const;
 
 export type HelpTopic = (typeof HELP_TOPICS)[number];
 
@@ -98,11 +108,12 @@ export function parseCommandLine(words: readonly string[]): CommandLine {
   if (words[0] === "migrate")
     return words[1] === "resolve" ? parseResolve(words.slice(2)) : parseMigrate(words.slice(1));
   if (words[0] === "seed") return parseSeed(words.slice(1));
+  if (words[0] === "doctor") return parseDoctor(words.slice(1));
   if (words[0] === "replicate") return parseReplicate(words.slice(1));
   if (words[0] === "status") return parseStatus(words.slice(1));
   if (words[0] === "sync") return parseSync(words.slice(1));
   const { ours, command } = splitAtCommand(words);
-  const values = parse(ours, { strings: FLAGS, booleans: ["dry", "json", "help", "version", ...SWITCHES] });
+  const values = parse(ours, { strings: FLAGS, booleans: ["dry", "json", "offline", "help", "version", ...SWITCHES] });
   if (values["help"] === true) return { kind: "help" };
   if (values["version"] === true) return { kind: "version" };
   const flags = readFlags(values);
@@ -113,11 +124,15 @@ export function parseCommandLine(words: readonly string[]): CommandLine {
       "E_USAGE",
       "Cannot use --json without --dry: it is the plan's format (for events there is --log json)",
     );
-  return { kind: "run", dry, json, flags, command };
+  const offline = values["offline"] === true;
+  if (offline && !dry)
+    throw new FlysqliteError("E_USAGE", "Cannot use --offline without --dry: a start has to ask the replica");
+  return { kind: "run", dry, json, offline, flags, command };
 }
 
 /** True for words that ask for JSON, whether or not the rest of them can be read. */
 export function asksForJson(words: readonly string[]): boolean {
+  if (words[0] === "doctor") return splitAtCommand(words.slice(1)).ours.includes("--json");
   const isCommand = words[0] === "migrate" || words[0] === "seed" || words[0] === "snapshots";
   return (isCommand ? words : splitAtCommand(words).ours).includes("--json");
 }
@@ -195,6 +210,14 @@ function parseSeed(words: readonly string[]): CommandLine {
   const values = parse(words, { strings: DATABASE_FLAGS, booleans: ["json", "help"] });
   if (values["help"] === true) return { kind: "help" };
   return { kind: "seed", flags: readFlags(values), json: values["json"] === true };
+}
+
+function parseDoctor(words: readonly string[]): CommandLine {
+  const { ours, command } = splitAtCommand(words);
+  const values = parse(ours, { strings: FLAGS, booleans: ["json", "offline", "help", ...SWITCHES] });
+  if (values["help"] === true) return helpOn("doctor");
+  const [json, offline] = [values["json"] === true, values["offline"] === true];
+  return { kind: "doctor", json, offline, flags: readFlags(values), command };
 }
 
 function parseReplicate(words: readonly string[]): CommandLine {

@@ -8,7 +8,9 @@ export function helpText(version: string): string {
 
 Usage
   flysqlite [run] [flags] [--] [command args...]   prepare the database, replicate it, run the app
-  flysqlite run --dry [--json] [command args...]   print what a start would do, and change nothing
+  flysqlite run --dry [--json] [--offline] [command args...]
+                                                   print what a start would find and do, and change nothing
+  flysqlite doctor [--json] [command args...]      the same, and try out the replica, the volume and SQLite
   flysqlite restore [-o FILE] [--timestamp TIME | --txid ID] [--force] [--dry]
                                                    get the database back, as it was at any point
   flysqlite snapshots [--all] [--json]             list the points that the replica can restore to
@@ -23,7 +25,7 @@ Usage
   flysqlite sync [--timeout TIME]                  wait until everything committed is in the replica
   npx flysqlite build [--help]                     make an executable with the app's migrations in it
 
-  \`help COMMAND\` and \`COMMAND --help\` say more of replicate, status and sync.
+  \`help COMMAND\` and \`COMMAND --help\` say more of doctor, replicate, status and sync.
 
   The first word that is no flag begins the app's command. Without a command the start script of
   package.json runs.
@@ -50,6 +52,7 @@ Flags, each also as an environment variable (--volume is FLYSQLITE_VOLUME, and s
   --swap SIZE            make a swap file of that size, such as 512MB, where the host lets us (default none)
   --keep-package-manager start npm, npx and the like, also where they would only start something else
   --dry, --json, --help, --version
+  --offline              with --dry: no network, so a replica in a bucket is not asked
 
 Flags of restore
   -o, --output FILE      where to (default: the app's database on the volume)
@@ -72,6 +75,7 @@ ${exitStatusTable()}
 Examples
   ENTRYPOINT ["/usr/local/bin/flysqlite"]          in a Dockerfile; CMD is the app's command
   flysqlite run --dry --volume ./data              on a laptop: would a deploy start?
+  flysqlite run --dry --offline --volume ./data    the same in a CI job that has no secrets
   FLYSQLITE_REPLICA=file:///backup/app flysqlite node server.js
 `;
 }
@@ -88,6 +92,34 @@ const WHICH = `  --database URL     url or path of the database, such as file:./
   --config FILE      litestream.yml to read (default ./litestream.yml, then /etc/litestream.yml)`;
 
 const PAGES: { readonly [topic in HelpTopic]: string } = {
+  doctor: `
+flysqlite doctor: would a start go ahead, and does all work that it depends on?
+
+It prints what \`run --dry\` prints, and then tries out:
+  replica, clock   write, list, read and delete a probe of 1 kB, flysqlite/probe-<uuid>; whose clock is right
+  lease            whether the store keeps to the conditions of a write, by which one machine at a time can write
+  room, disk       free space on the volume, and how long a write takes until it is durable
+  notices          whether the system tells of changes on the volume (inotify)
+  WAL mode         a small database on the volume, in a directory of its own
+  SQLite           flysqlite's and the app's versions: older ones can lose commits (the WAL-reset bug)
+
+Each is ok, a warning, failed or skipped, on one line, with the way out on the next. What it writes it removes. It may
+run beside the app. It takes all flags of \`run\`, and these:
+  --json             all of it as JSON, as docs/plan.md describes it
+  --offline          no network: a replica in a bucket is not asked
+
+  Run it where the app runs: on its machine, in its directory, with its variables. Without the app's command, and
+  without a start script in package.json, the command is not looked at.
+
+Exit status
+  0     nothing failed; warnings don't count
+  else  that of the first failure, as \`flysqlite --help\` lists them
+
+Examples
+  flysqlite doctor
+  fly ssh console -C "flysqlite doctor"
+  flysqlite doctor --json --volume ./data node server.js
+`,
   replicate: `
 flysqlite replicate: replicates a database beside an app that somebody else starts
 

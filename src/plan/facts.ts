@@ -80,6 +80,8 @@ export type Facts = {
    * for an empty one, it would start a second history beside the one that is there.
    */
   readonly replica: ({ readonly address: string; readonly source: string } & ReplicaContent) | undefined;
+  /** A replica that is configured and was not asked, as there must be no network. `replica` is undefined then. */
+  readonly unasked?: { readonly address: string; readonly source: string } | undefined;
   /** Who may write to it; undefined where there is no replica, or where that is not asked. */
   readonly lease: LeaseFacts | undefined;
   /** What this volume remembers of its replication. */

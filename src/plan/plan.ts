@@ -91,7 +91,7 @@ export function migrationsRefused({ code, message, wayOut }: Refusal): Flysqlite
   });
 }
 
-function linkLine(placement: Placement, { url, database }: Facts): PlanLine {
+export function linkLine(placement: Placement, { url, database }: Facts): PlanLine {
   if (placement.kind === "direct")
     return { step: "link", action: "nothing", reason: `${url.source} leads to ${database.path}` };
   if (placement.kind === "variable") {
@@ -156,11 +156,11 @@ function restoreLine(copy: CopyDecision, { replica, database, unfinished }: Fact
   };
 }
 
-function migrateLine(copy: CopyDecision, facts: Facts): PlanLine {
+export function migrateLine(copy: CopyDecision, facts: Facts): PlanLine {
   const { manifest, manifestSource, migrations, unfinished } = facts;
   const bundled = `${manifest.migrations.length} in ${manifestSource}`;
   if (copy.kind === "create")
-    return { step: "migrate", action: `apply ${manifest.migrations.length} migrations`, reason: "the database is new" };
+    return { step: "migrate", action: `apply ${count(manifest.migrations.length)}`, reason: "the database is new" };
   if (copy.kind === "restore")
     return { step: "migrate", action: "apply what the restored database lacks", reason: bundled };
   if (migrations === undefined && unfinished !== undefined)
@@ -175,6 +175,10 @@ function migrateLine(copy: CopyDecision, facts: Facts): PlanLine {
   }
   assert(migrations.kind === "pending", "a refusal makes no plan");
   return { step: "migrate", action: `apply ${migrations.names.join(", ")}`, reason: `pending of ${bundled}` };
+}
+
+function count(migrations: number): string {
+  return migrations === 1 ? "1 migration" : `${migrations} migrations`;
 }
 
 function seedLine({
@@ -213,6 +217,6 @@ function replicateLine({
   return { step: "replicate", action: `to ${replica.address} (${replica.source})`, reason: how };
 }
 
-function launchLine({ command }: Facts): PlanLine {
+export function launchLine({ command }: Facts): PlanLine {
   return { step: "launch", action: [command.file, ...command.arguments].join(" "), reason: command.source };
 }

@@ -23,6 +23,8 @@ export type StepContext = {
   readonly program: readonly [string, ...string[]];
   /** The replica's store, opened at the first call; undefined where none is configured. */
   readonly replica: (databaseFileName: string) => Promise<ReplicaStore | undefined>;
+  /** No network: a replica in a bucket is not asked. For plans that nobody performs. */
+  readonly isOffline?: boolean;
   /** Other times than the usual ones, for tests. */
   readonly leaseTimes?: LeaseTimes;
   /** SQLite, loaded at the first call. `databaseDirectory` is where its addon may be put if nowhere else. */

@@ -23,7 +23,7 @@ const REPLICA_LIMIT_MS = 60_000;
 /** After this time in milliseconds it is told what is waited for. */
 const TELL_AFTER_MS = 10_000;
 
-export type ObservedReplica = Pick<Facts, "replica" | "lease">;
+export type ObservedReplica = Pick<Facts, "replica" | "lease" | "unasked">;
 
 /** As facts, or E_REPLICA_UNREACHABLE: a replica that answers slowly or never must not keep a start from its end. */
 export async function observeReplica(
@@ -38,6 +38,8 @@ export async function observeReplica(
   const configured = await context.replica(fileName ?? "");
   if (configured === undefined) return nothing;
   const { store, source } = configured;
+  if (context.isOffline === true && place?.kind === "s3")
+    return { ...nothing, unasked: { address: store.address, source } };
   const known = databasePath === undefined ? undefined : await readLeaseMemory(stateDirectory(databasePath));
   const memory = known?.replica === store.address ? known : undefined;
   const look = settings.fence.value === "off" ? inspectOnly : inspectWithLease;

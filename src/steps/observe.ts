@@ -34,8 +34,21 @@ import { findPending } from "./pending.ts";
 import { SIDE_FILE_SUFFIXES, stateDirectory, unbornMark } from "./places.ts";
 import { readUnfinished } from "./unfinished.ts";
 
+/** As many of the facts as could be had. */
+export type FoundFacts = { readonly [Name in keyof Facts]?: Facts[Name] | undefined };
+
+export type Observed =
+  | { readonly facts: Facts; readonly problems: readonly [] }
+  | { readonly facts: undefined; readonly found: FoundFacts; readonly problems: readonly FlysqliteError[] };
+
 /** The facts; or, where some could not be had, all the reasons. */
 export async function observe(bundle: AppBundle, context: StepContext): Promise<Facts | readonly FlysqliteError[]> {
+  const { facts, problems } = await observeAll(bundle, context);
+  return facts ?? problems;
+}
+
+/** The same; where some facts could not be had, with the others. */
+export async function observeAll(bundle: AppBundle, context: StepContext): Promise<Observed> {
   const { settings, environment, log } = context;
   const { manifest } = bundle;
   const problems: FlysqliteError[] = [];
@@ -62,9 +75,11 @@ export async function observe(bundle: AppBundle, context: StepContext): Promise<
   const volume = await attempt(() => findVolume(settings));
   const place = url && volume && (await attempt(() => findDatabase(url, volume.path)));
   const names = { fileName: url?.fileName, databasePath: place?.database.path };
-  const { replica, lease } = (await attempt(() => observeReplica(names, context))) ?? {};
+  const { replica, lease, unasked } = (await attempt(() => observeReplica(names, context))) ?? {};
   log(debug("config", "files and replica were looked at"));
-  if (!command || !url || !volume || !place || problems.length > 0) return problems;
+  const early: FoundFacts = { manifest, manifestSource: bundle.source, command, url, volume, replica, lease, unasked };
+  if (!command || !url || !volume || !place || problems.length > 0)
+    return { facts: undefined, found: { ...early, ...place }, problems };
 
   const { database, entry } = place;
   const isUnmade = existsSync(unbornMark(database.path));
@@ -85,8 +100,8 @@ export async function observe(bundle: AppBundle, context: StepContext): Promise<
   const newest = await attempt(() => observeNewest({ replica, state, databasePath: database.path }, context));
   const litestream = await attempt(() => readLitestreamState(database.path));
   log(debug("config", "the database was looked at"));
-  if (problems.length > 0) return problems;
-  return {
+  if (problems.length > 0) return { facts: undefined, found: { ...early, database, entry, migrations }, problems };
+  const facts: Facts = {
     manifest,
     manifestSource: bundle.source,
     volume,
@@ -95,6 +110,7 @@ export async function observe(bundle: AppBundle, context: StepContext): Promise<
     entry,
     canLink: canWriteBelow(dirname(url.path)),
     replica,
+    ...(unasked === undefined ? {} : { unasked }),
     lease,
     state,
     newest,
@@ -104,6 +120,7 @@ export async function observe(bundle: AppBundle, context: StepContext): Promise<
     migrations: unborn ? undefined : migrations,
     command,
   };
+  return { facts, problems: [] };
 }
 
 async function findUnfinished({ path, state }: DatabaseFile): Promise<Facts["unfinished"]> {
@@ -138,7 +155,8 @@ function findUrl(manifest: Manifest, { settings, environment }: StepContext): Ap
   return { path: opened, fileName: basename(path), source, variable };
 }
 
-function findVolume(settings: Settings): Facts["volume"] {
+/** Throws E_VOLUME where it can't be used. */
+export function findVolume(settings: Pick<Settings, "volume">): Facts["volume"] {
   const { value: path, source } = settings.volume ?? { value: DEFAULT_VOLUME, source: "default" };
   const stats = statSync(path, { throwIfNoEntry: false });
   if (stats === undefined)

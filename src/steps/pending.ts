@@ -5,7 +5,7 @@ import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import { FlysqliteError } from "../base/errors.ts";
 import { decideMigrations, type Ledger, type MigrationDecision, readLedger } from "../prisma/ledger.ts";
-import { type Connection, SqliteError } from "../sqlite/driver.ts";
+import { type Connection, type Driver, SqliteError } from "../sqlite/driver.ts";
 import { findDamage } from "../sqlite/integrity.ts";
 import type { AppBundle } from "./app-bundle.ts";
 import type { StepContext } from "./context.ts";
@@ -23,8 +23,7 @@ export async function findPending(
 ): Promise<MigrationDecision> {
   const driver = await sqlite(dirname(path));
   try {
-    const immutable = ["-wal", "-journal"].every((suffix) => !hasContent(`${path}${suffix}`));
-    using connection = driver.open(path, { readOnly: true, immutable, busyTimeoutMs: 5000 });
+    using connection = openToLook(path, driver);
     if (statSync(path).size <= CHECKED_BYTES) requireSound(path, connection);
     const ledger = readLedger(connection);
     requireRelated(path, manifest, ledger);
@@ -37,6 +36,12 @@ export async function findPending(
     if (!(error instanceof SqliteError)) throw error;
     throw new FlysqliteError("E_DB_INVALID", `Cannot read "${path}": ${error.message}`, { cause: error });
   }
+}
+
+/** Opens a database for reading; one that nobody can have open, without the side files that WAL mode calls for. */
+export function openToLook(path: string, driver: Driver): Connection {
+  const immutable = ["-wal", "-journal"].every((suffix) => !hasContent(`${path}${suffix}`));
+  return driver.open(path, { readOnly: true, immutable, busyTimeoutMs: 5000 });
 }
 
 function requireSound(path: string, connection: Connection): void {

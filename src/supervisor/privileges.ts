@@ -4,7 +4,7 @@
 import { closeSync, constants, fchownSync, fstatSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, FlysqliteError, systemCode } from "../base/errors.ts";
-import { findUser, type User } from "./user.ts";
+import { findUser, nameOfUser, type User } from "./user.ts";
 
 /** The calls that change who a process is. */
 export type Identity = Required<
@@ -62,6 +62,25 @@ export function becomeUser(
     throw new FlysqliteError("E_INTERNAL", `root's privileges could not be given up for "${told}"`);
   }
   return user;
+}
+
+/** Whom becomeUser() would become; without a name, who we are. `isKnown`: whether there is such a user. */
+export function lookUpUser(
+  told: string | undefined,
+  { getuid }: Pick<Identity, "getuid">,
+): { readonly name: string; readonly isRoot: boolean; readonly isKnown: boolean } {
+  const passwd = readIfPresent("/etc/passwd");
+  if (told === undefined) {
+    const uid = getuid();
+    return { name: nameOfUser(uid, passwd) ?? `uid ${uid}`, isRoot: uid === ROOT, isKnown: true };
+  }
+  try {
+    const { uid } = findUser(told, { passwd, group: readIfPresent("/etc/group") });
+    return { name: told, isRoot: uid === ROOT, isKnown: true };
+  } catch (error) {
+    if (!(error instanceof FlysqliteError)) throw error;
+    return { name: told, isRoot: false, isKnown: false };
+  }
 }
 
 function canBeRootAgain(identity: Identity): boolean {

@@ -37,6 +37,11 @@ export function findUser(told: string, files: { readonly passwd: string; readonl
   return { uid, gid, groups, home: entry?.[5] || "/" };
 }
 
+/** Name of a user; undefined where the file has none. */
+export function nameOfUser(uid: number, passwd: string): string | undefined {
+  return [...rows(passwd), ROOT].find(([, , id]) => id === String(uid))?.[0];
+}
+
 function findGroup(told: string, file: string): number {
   if (isNumber(told)) return Number(told);
   return Number(rows(file).find(([name]) => name === told)?.[2] ?? Number.NaN);

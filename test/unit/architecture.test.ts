@@ -20,8 +20,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   keeper: ["base", "storage", "sqlite", "prisma", "replica", "config", "plan", "steps"],
   supervisor: ["base"],
   runtime: ["base"],
-  cli: ["base", "config", "plan"],
-  commands: ["base", "cli", "storage", "sqlite", "prisma", "replica", "config", "plan", "steps"],
+  doctor: ["base", "storage", "sqlite", "prisma", "replica"],
+  cli: ["base", "config", "plan", "doctor"],
+  commands: ["base", "cli", "storage", "sqlite", "prisma", "replica", "config", "plan", "steps", "doctor"],
 };
 
 const STEPS = ["observe", "link", "lock", "restore", "migrate", "seed", "replicate", "command"];

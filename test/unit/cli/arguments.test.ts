@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { asksForJson, parseCommandLine } from "../../../src/cli/arguments.ts";
 import { FLAGS } from "../../../src/config/settings.ts";
 
-const run = { kind: "run", dry: false, json: false, flags: {}, command: [] };
+const run = { kind: "run", dry: false, json: false, offline: false, flags: {}, command: [] };
 
 describe("parseCommandLine", () => {
   it.each([
@@ -180,5 +180,30 @@ describe("the words of migrate and seed", () => {
     expect(asksForJson(["migrate", "resolve", "--json"])).toBe(true);
     expect(asksForJson(["migrate", "--dri", "--json"])).toBe(true);
     expect(asksForJson(["node", "migrate", "--json"])).toBe(false);
+  });
+});
+
+describe("parseCommandLine on doctor", () => {
+  const doctor = { kind: "doctor", json: false, offline: false, flags: {}, command: [] };
+
+  it.each([
+    [["doctor"], doctor],
+    [["doctor", "--json", "--offline"], { ...doctor, json: true, offline: true }],
+    [["doctor", "--volume", "data", "--user", "node"], { ...doctor, flags: { volume: "data", user: "node" } }],
+    [["doctor", "--json", "node", "--json"], { ...doctor, json: true, command: ["node", "--json"] }],
+    [["doctor", "--", "--odd"], { ...doctor, command: ["--odd"] }],
+    [["doctor", "--help"], { kind: "help", topic: "doctor" }],
+  ])("reads %j", (words, expected) => expect(parseCommandLine(words)).toEqual(expected));
+
+  it("knows whether JSON is asked for, and leaves the app's own flags to the app", () => {
+    expect(asksForJson(["doctor", "--json", "--wrong"])).toBe(true);
+    expect(asksForJson(["doctor", "node", "--json"])).toBe(false);
+  });
+});
+
+describe("--offline", () => {
+  it("goes with a dry run, and with no start", () => {
+    expect(parseCommandLine(["run", "--dry", "--offline"])).toEqual({ ...run, dry: true, offline: true });
+    expect(() => parseCommandLine(["--offline", "node"])).toThrow(expect.objectContaining({ code: "E_USAGE" }));
   });
 });

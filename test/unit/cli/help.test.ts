@@ -68,7 +68,7 @@ describe("the help on a command", () => {
     expect(examples.length).toBeGreaterThan(0);
     for (const words of examples) expect(parseCommandLine(words).kind).toBe(topic);
     for (const [, flag = ""] of page.matchAll(/^ {2}(--[\w-]+)/gm)) {
-      const words = flag === "--json" ? [topic, flag] : [topic, flag, "x"];
+      const words = ["--json", "--offline"].includes(flag) ? [topic, flag] : [topic, flag, "x"];
       expect(parseCommandLine(words).kind, flag).toBe(topic);
     }
   });
@@ -84,6 +84,7 @@ describe("the help on a command", () => {
       [0, undefined],
       [E_FINAL_SYNC.exitStatus, "E_FINAL_SYNC"],
     ]);
+    expect(statuses("doctor")).toEqual([[0, undefined]]);
     expect(statuses("status")).toEqual([
       [0, undefined],
       [E_SYNC.exitStatus, undefined],

@@ -54,6 +54,7 @@ function world() {
       readonly signal?: AbortSignal;
       readonly clock?: Clock;
       readonly log?: Log;
+      readonly isOffline?: boolean;
     } = {},
   ) => {
     const settings: Settings = {
@@ -76,6 +77,7 @@ function world() {
       program: ["false"],
       replica: createReplicaStore({ ...world, settings, environment }),
       sqlite: () => driver,
+      isOffline: told.isOffline ?? false,
     };
     const manifest: Manifest = { ...firstStart.manifest, migrations: [], ...told.manifest };
     const bundle = { manifest, source: "a test", migrations: async () => ({ migrations: [], lockFile: undefined }) };
@@ -174,6 +176,21 @@ describe("observe", () => {
       refusal("E_CONFIG", "DATABASE_URL"),
       refusal("E_REPLICA_UNREACHABLE", "not/mounted"),
     ]);
+  });
+
+  it("asks no bucket where there must be no network, and a directory all the same", async () => {
+    const { facts, root } = world();
+    const bucket = placeFromFly({ BUCKET_NAME: "shop", AWS_ENDPOINT_URL_S3: "http://127.0.0.1:9" });
+    if (bucket === undefined) throw new Error("there is no bucket");
+    const asked = { replica: { value: bucket, source: "BUCKET_NAME" } };
+    const { replica, lease, unasked } = await facts({ settings: asked, isOffline: true });
+    expect([replica, lease]).toEqual([undefined, undefined]);
+    expect(unasked).toEqual({ address: expect.stringMatching(/^s3:\/\/shop\/.*app\.db/), source: "BUCKET_NAME" });
+
+    const file = { value: { kind: "file" as const, path: join(root, "replica") }, source: "--replica" };
+    const near = await facts({ settings: { replica: file }, isOffline: true });
+    expect(near).toMatchObject({ replica: { files: [] } });
+    expect(near.unasked).toBeUndefined();
   });
 
   it("does not look for a replica whose path follows from a database that it can't tell", async () => {

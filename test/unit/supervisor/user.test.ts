@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { findUser } from "../../../src/supervisor/user.ts";
+import { lookUpUser } from "../../../src/supervisor/privileges.ts";
+import { findUser, nameOfUser } from "../../../src/supervisor/user.ts";
 
 const files = {
   passwd: `root:x:0:0:root:/root:/bin/sh
@@ -46,5 +47,22 @@ describe("findUser", () => {
   ])("refuses %s", (_, told, message, from = files) => {
     expect(() => findUser(told, from)).toThrow(expect.objectContaining({ code: "E_CONFIG" }));
     expect(() => findUser(told, from)).toThrow(message);
+  });
+});
+
+describe("a look at the user to become", () => {
+  it("knows the names of users", () => {
+    expect([1001, 0, 4242].map((uid) => nameOfUser(uid, files.passwd))).toEqual(["worker", "root", undefined]);
+    expect(nameOfUser(0, "")).toBe("root");
+  });
+
+  it.each([
+    ["root, by name", "root", 1000, { name: "root", isRoot: true, isKnown: true }],
+    ["numbers, which need no entry", "4242:4242", 0, { name: "4242:4242", isRoot: false, isKnown: true }],
+    ["a name that this system lacks", "no-such-user", 0, { name: "no-such-user", isRoot: false, isKnown: false }],
+    ["who runs it, where nobody is told", undefined, 0, { name: "root", isRoot: true, isKnown: true }],
+    ["a number without a name", undefined, 3_999_999, { name: "uid 3999999", isRoot: false, isKnown: true }],
+  ])("finds %s", (_, told, uid, expected) => {
+    expect(lookUpUser(told, { getuid: () => uid })).toEqual(expected);
   });
 });
