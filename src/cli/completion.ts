@@ -83,9 +83,10 @@ function zsh(): string {
   const next = Object.entries(NEXT_WORDS).map(
     ([word, words]) => `    ${word}) (( CURRENT == 3 )) && compadd -- ${words.join(" ")} ;;`,
   );
-  const flags = commands.map(
-    (command) => `    ${quote(command)}) _arguments -S ${flagsOf(command).map(zshFlag).join(" ")} '*::app:_normal' ;;`,
-  );
+  const flags = commands.map((command) => {
+    const rest = command === "run" ? " '*::app:_normal'" : "";
+    return `    ${quote(command)}) _arguments -S ${flagsOf(command).map(zshFlag).join(" ")}${rest} ;;`;
+  });
   return `#compdef flysqlite
 # flysqlite's completions for zsh
 _flysqlite() {
@@ -93,19 +94,24 @@ _flysqlite() {
 ${described.join("\n")}
   )
   local command="\${words[2]}"
-  [[ $command == migrate && \${words[3]} == resolve && CURRENT -gt 3 ]] && command="migrate resolve"
-  [[ $command == -* ]] && command=run
-  if (( CURRENT == 2 )) && [[ $PREFIX != -* ]]; then
+  if [[ $command == -* ]]; then
+    command=run
+  elif (( CURRENT == 2 )); then
     _describe command first
-    _command_names -e
     return
+  else
+    case "$command" in
+${next.join("\n")}
+    esac
+    # What follows is seen from the command's own word on.
+    shift words; (( CURRENT-- ))
+    if [[ $command == migrate && \${words[2]} == resolve && CURRENT -gt 2 ]]; then
+      command="migrate resolve"
+      shift words; (( CURRENT-- ))
+    fi
   fi
   case "$command" in
-${next.join("\n")}
-  esac
-  case "$command" in
 ${flags.join("\n")}
-    *) _default ;;
   esac
 }
 if [[ $funcstack[1] == _flysqlite ]]; then _flysqlite "$@"; else compdef _flysqlite flysqlite; fi
