@@ -4,6 +4,8 @@
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { parse as parseYaml } from "yaml";
+import { parseCommandLine } from "../../src/cli/arguments.ts";
 
 const root = join(import.meta.dirname, "../..");
 
@@ -54,6 +56,29 @@ function faultOf(link: string, from: string): string | undefined {
   return `${link}: no heading of ${target} has that name`;
 }
 
+/** The blocks of code in a language. */
+function blocksOf(path: string, language: string): readonly string[] {
+  const text = readFileSync(join(root, path), "utf8");
+  return [...text.matchAll(/^( *)```(\w+)\n([\s\S]*?)^ *```$/gm)]
+    .filter(([, , found]) => found === language)
+    .map(([, indent = "", , block = ""]) => block.replace(new RegExp(`^${indent}`, "gm"), ""));
+}
+
+/** The command lines of flysqlite in a shell's lines, without those that only the npm package knows. */
+function commandLinesOf(block: string): readonly (readonly string[])[] {
+  return [...block.matchAll(/(?:^|[ "/])flysqlite ([a-z-](?:"[^"\n]*"|'[^'\n]*'|[^#&|>"'\n])*)/gm)]
+    .map(([, words = ""]) => words.match(/"[^"]*"|'[^']*'|\S+/g) ?? [])
+    .filter(([command = ""]) => !["build", "init", "doctor"].includes(command));
+}
+
+describe("the command lines in blocks", () => {
+  it("are found", () => {
+    const block = 'fly ssh console -C "flysqlite status"  # x\nnpx flysqlite init\n./flysqlite seed --seed "a b" && x';
+    expect(commandLinesOf(block)).toEqual([["status"], ["seed", "--seed", '"a b"']]);
+    expect(documents.flatMap((path) => blocksOf(path, "sh").flatMap(commandLinesOf)).length).toBeGreaterThan(20);
+  });
+});
+
 describe("the links", () => {
   it("are told from those that lead nowhere", () => {
     expect(linksOf("README.md").length).toBeGreaterThan(5);
@@ -69,6 +94,13 @@ describe.each(documents)("%s", (path) => {
   it("links to files and headings that are there", () => {
     const faults = linksOf(path).map((link) => faultOf(link, path));
     expect(faults.filter((fault) => fault !== undefined)).toEqual([]);
+  });
+
+  it("shows command lines that flysqlite takes, and YAML that is some", () => {
+    for (const words of blocksOf(path, "sh").flatMap(commandLinesOf)) {
+      expect(() => parseCommandLine(words), words.join(" ")).not.toThrow();
+    }
+    for (const block of blocksOf(path, "yaml")) expect(parseYaml(block)).toBeTypeOf("object");
   });
 
   it("has numbered lists that count up from 1, an item a line", () => {
