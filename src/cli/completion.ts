@@ -4,8 +4,11 @@
 import { COMMANDS, type Command, HELP_TOPICS, SHELLS, type Shell } from "./arguments.ts";
 import { type AnyFlag, flagsOf, flagText } from "./flags.ts";
 
-/** What each word that begins a command line does. The first is also meant where none is given. */
-const FIRST_WORDS: Readonly<Record<string, string>> = {
+/** The words that begin a command line: those of the table, and those that the table has no flags for. */
+type FirstWord = Exclude<Command, `${string} ${string}`> | "build" | "completion" | "help";
+
+/** What each of them does. */
+const FIRST_WORDS: { readonly [word in FirstWord]: string } = {
   run: "prepare the database, replicate it, run the app",
   restore: "get the database back, as it was at any point",
   snapshots: "list the points that the replica can restore to",
@@ -21,7 +24,7 @@ const FIRST_WORDS: Readonly<Record<string, string>> = {
 };
 
 /** The words that may follow a command's own. */
-const NEXT_WORDS: Readonly<Record<string, readonly string[]>> = {
+const NEXT_WORDS: { readonly [word in FirstWord]?: readonly string[] } = {
   migrate: ["resolve"],
   help: HELP_TOPICS,
   completion: SHELLS,
