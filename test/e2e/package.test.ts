@@ -6,6 +6,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { completionScript } from "../../src/cli/completion.ts";
 import { ROOT } from "../support/box.ts";
 import { type PackedPackage, packPackage, writeAppWithPackage } from "../support/package.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
@@ -61,6 +62,7 @@ describe("an app that installs the package", () => {
   it("has the command, with its help", () => {
     expect(run("npx", "flysqlite", "--help")).toMatch(/^flysqlite \d+\.\d+\.\d+: runs a Prisma app on SQLite/);
     expect(run("npx", "flysqlite", "build", "--help")).toMatch(/^Usage: flysqlite build/);
+    expect(run("npx", "flysqlite", "completion", "bash")).toBe(completionScript("bash"));
   });
 
   it("is told what a start would do", () => {
