@@ -21,6 +21,11 @@ Options:
   --help         show this
 
 The executable runs where that Node runs: build in an image like the one it is for.
+
+Examples
+  npx flysqlite build
+  RUN npx flysqlite build --out /flysqlite      in a Dockerfile's build stage
+  npx flysqlite build --app apps/web --schema packages/db/prisma
 `;
 
 export type BuildCommandContext = {

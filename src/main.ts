@@ -94,6 +94,11 @@ async function main([role, ...rest]: readonly string[]): Promise<number> {
     case "version":
       print(`flysqlite ${version}\n`);
       return 0;
+    case "completion": {
+      const { completionScript } = await import("./cli/completion.ts");
+      print(completionScript(commandLine.shell));
+      return 0;
+    }
     case "build":
       throw new FlysqliteError("E_USAGE", "Cannot build here: an executable can't make another one", {
         hint: "Run `npx flysqlite build` where npm is, such as in the image's build stage",

@@ -72,13 +72,30 @@ export type CommandLine =
       readonly timeout: string | undefined;
       readonly json: boolean;
     }
+  | { readonly kind: "completion"; readonly shell: Shell }
   /** A word that is not for this program: the package's own entry handles it. */
   | { readonly kind: "build" };
 
 /** Commands that have a page of help of their own. */
-export const HELP_TOPICS = ["doctor", "replicate", "status", "sync"] as const;
+export const HELP_TOPICS = [
+  "doctor",
+  "restore",
+  "snapshots",
+  "verify",
+  "migrate",
+  "seed",
+  "replicate",
+  "status",
+  "sync",
+  "completion",
+] as const;
 
 export type HelpTopic = (typeof HELP_TOPICS)[number];
+
+/** Whose completions there are. */
+export const SHELLS = ["bash", "zsh", "fish"] as const;
+
+export type Shell = (typeof SHELLS)[number];
 
 type Flags = { readonly [flag in Flag]?: string };
 
@@ -94,6 +111,26 @@ const DATABASE_FLAGS = [
 ] as const satisfies readonly Flag[];
 /** Those that say how to replicate a database without an app. */
 const IN_PLACE_FLAGS = [...REPLICA_FLAGS, "sync-interval", "stop-timeout"] as const satisfies readonly Flag[];
+
+/** Those that say which state is to be restored, and how. */
+const RESTORE_FLAGS = ["output", "timestamp", "txid", "before-migration", "generation", "index", "integrity"] as const;
+
+/** The flags that each command takes: those with a value, and those without. */
+export const COMMANDS = {
+  run: { strings: FLAGS, booleans: ["dry", "json", "offline", "help", "version", ...SWITCHES] },
+  doctor: { strings: FLAGS, booleans: ["json", "offline", "help", ...SWITCHES] },
+  restore: { strings: [...REPLICA_FLAGS, ...RESTORE_FLAGS], booleans: ["if-replica-exists", "force", "dry", "help"] },
+  snapshots: { strings: REPLICA_FLAGS, booleans: ["json", "all", "help"] },
+  verify: { strings: REPLICA_FLAGS, booleans: ["deep", "help"] },
+  migrate: { strings: DATABASE_FLAGS, booleans: ["dry", "json", "drop-litestream-tables", "help"] },
+  "migrate resolve": { strings: [...DATABASE_FLAGS, "applied", "rolled-back"], booleans: ["json", "help"] },
+  seed: { strings: DATABASE_FLAGS, booleans: ["json", "help"] },
+  replicate: { strings: IN_PLACE_FLAGS, booleans: ["help"] },
+  status: { strings: REPLICA_FLAGS, booleans: ["json", "help"] },
+  sync: { strings: [...REPLICA_FLAGS, "timeout"], booleans: ["json", "help"] },
+} as const;
+
+export type Command = keyof typeof COMMANDS;
 
 /**
  * Reads `[run] [flags] [--] [command args…]`. The first word that is neither a flag of ours nor its value begins
@@ -112,8 +149,9 @@ export function parseCommandLine(words: readonly string[]): CommandLine {
   if (words[0] === "replicate") return parseReplicate(words.slice(1));
   if (words[0] === "status") return parseStatus(words.slice(1));
   if (words[0] === "sync") return parseSync(words.slice(1));
+  if (words[0] === "completion") return parseCompletion(words.slice(1));
   const { ours, command } = splitAtCommand(words);
-  const values = parse(ours, { strings: FLAGS, booleans: ["dry", "json", "offline", "help", "version", ...SWITCHES] });
+  const values = parse(ours, COMMANDS.run);
   if (values["help"] === true) return { kind: "help" };
   if (values["version"] === true) return { kind: "version" };
   const flags = readFlags(values);
@@ -138,19 +176,9 @@ export function asksForJson(words: readonly string[]): boolean {
 }
 
 function parseRestore(words: readonly string[]): CommandLine {
-  const strings = [
-    ...REPLICA_FLAGS,
-    "output",
-    "timestamp",
-    "txid",
-    "before-migration",
-    "generation",
-    "index",
-    "integrity",
-  ] as const;
-  const values = parse(words, { strings, booleans: ["if-replica-exists", "force", "dry", "help"] });
-  if (values["help"] === true) return { kind: "help" };
-  const text = (name: (typeof strings)[number]) => {
+  const values = parse(words, COMMANDS.restore);
+  if (values["help"] === true) return helpOn("restore");
+  const text = (name: (typeof RESTORE_FLAGS)[number]) => {
     const value = values[name];
     return typeof value === "string" ? value : undefined;
   };
@@ -171,20 +199,20 @@ function parseRestore(words: readonly string[]): CommandLine {
 }
 
 function parseSnapshots(words: readonly string[]): CommandLine {
-  const values = parse(words, { strings: REPLICA_FLAGS, booleans: ["json", "all", "help"] });
-  if (values["help"] === true) return { kind: "help" };
+  const values = parse(words, COMMANDS.snapshots);
+  if (values["help"] === true) return helpOn("snapshots");
   return { kind: "snapshots", flags: readFlags(values), json: values["json"] === true, all: values["all"] === true };
 }
 
 function parseVerify(words: readonly string[]): CommandLine {
-  const values = parse(words, { strings: REPLICA_FLAGS, booleans: ["deep", "help"] });
-  if (values["help"] === true) return { kind: "help" };
+  const values = parse(words, COMMANDS.verify);
+  if (values["help"] === true) return helpOn("verify");
   return { kind: "verify", flags: readFlags(values), deep: values["deep"] === true };
 }
 
 function parseMigrate(words: readonly string[]): CommandLine {
-  const values = parse(words, { strings: DATABASE_FLAGS, booleans: ["dry", "json", "drop-litestream-tables", "help"] });
-  if (values["help"] === true) return { kind: "help" };
+  const values = parse(words, COMMANDS.migrate);
+  if (values["help"] === true) return helpOn("migrate");
   return {
     kind: "migrate",
     flags: readFlags(values),
@@ -195,8 +223,8 @@ function parseMigrate(words: readonly string[]): CommandLine {
 }
 
 function parseResolve(words: readonly string[]): CommandLine {
-  const values = parse(words, { strings: [...DATABASE_FLAGS, "applied", "rolled-back"], booleans: ["json", "help"] });
-  if (values["help"] === true) return { kind: "help" };
+  const values = parse(words, COMMANDS["migrate resolve"]);
+  if (values["help"] === true) return helpOn("migrate");
   const [applied, rolledBack] = [values["applied"], values["rolled-back"]];
   const migration = applied ?? rolledBack;
   if (typeof migration !== "string" || (applied !== undefined && rolledBack !== undefined)) {
@@ -207,33 +235,33 @@ function parseResolve(words: readonly string[]): CommandLine {
 }
 
 function parseSeed(words: readonly string[]): CommandLine {
-  const values = parse(words, { strings: DATABASE_FLAGS, booleans: ["json", "help"] });
-  if (values["help"] === true) return { kind: "help" };
+  const values = parse(words, COMMANDS.seed);
+  if (values["help"] === true) return helpOn("seed");
   return { kind: "seed", flags: readFlags(values), json: values["json"] === true };
 }
 
 function parseDoctor(words: readonly string[]): CommandLine {
   const { ours, command } = splitAtCommand(words);
-  const values = parse(ours, { strings: FLAGS, booleans: ["json", "offline", "help", ...SWITCHES] });
+  const values = parse(ours, COMMANDS.doctor);
   if (values["help"] === true) return helpOn("doctor");
   const [json, offline] = [values["json"] === true, values["offline"] === true];
   return { kind: "doctor", json, offline, flags: readFlags(values), command };
 }
 
 function parseReplicate(words: readonly string[]): CommandLine {
-  const values = parse(words, { strings: IN_PLACE_FLAGS, booleans: ["help"] });
+  const values = parse(words, COMMANDS.replicate);
   if (values["help"] === true) return helpOn("replicate");
   return { kind: "replicate", flags: readFlags(values) };
 }
 
 function parseStatus(words: readonly string[]): CommandLine {
-  const values = parse(words, { strings: REPLICA_FLAGS, booleans: ["json", "help"] });
+  const values = parse(words, COMMANDS.status);
   if (values["help"] === true) return helpOn("status");
   return { kind: "status", flags: readFlags(values), json: values["json"] === true };
 }
 
 function parseSync(words: readonly string[]): CommandLine {
-  const values = parse(words, { strings: [...REPLICA_FLAGS, "timeout"], booleans: ["json", "help"] });
+  const values = parse(words, COMMANDS.sync);
   if (values["help"] === true) return helpOn("sync");
   const timeout = values["timeout"];
   return {
@@ -242,6 +270,14 @@ function parseSync(words: readonly string[]): CommandLine {
     timeout: typeof timeout === "string" ? timeout : undefined,
     json: values["json"] === true,
   };
+}
+
+function parseCompletion([shell, ...rest]: readonly string[]): CommandLine {
+  if (shell === "--help" || shell === "-h") return helpOn("completion");
+  const known = SHELLS.find((name) => name === shell);
+  if (known === undefined || rest.length > 0)
+    throw new FlysqliteError("E_USAGE", `\`completion\` takes one word: ${SHELLS.join(", ")}`);
+  return { kind: "completion", shell: known };
 }
 
 function helpOn(word: string | undefined): CommandLine {

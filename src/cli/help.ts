@@ -1,7 +1,10 @@
-// What `flysqlite --help` prints. README shows the same tables.
+// What `flysqlite --help` prints. README shows the same table of statuses, docs/commands.md all of it.
 
+import { FLAGS, SWITCHES } from "../config/settings.ts";
 import type { HelpTopic } from "./arguments.ts";
 import { exitStatusRows } from "./exit-statuses.ts";
+import { flagLines } from "./flags.ts";
+import { BY_HAND_PAGES } from "./help-pages.ts";
 
 export function helpText(version: string): string {
   return `flysqlite ${version}: runs a Prisma app on SQLite in a container
@@ -24,53 +27,21 @@ Usage
   flysqlite status [--json]                        is the data safe right now?
   flysqlite sync [--timeout TIME]                  wait until everything committed is in the replica
   npx flysqlite build [--help]                     make an executable with the app's migrations in it
+  flysqlite completion bash|zsh|fish               completions for a shell
 
-  \`help COMMAND\` and \`COMMAND --help\` say more of doctor, replicate, status and sync.
+  \`help COMMAND\` and \`COMMAND --help\` say more of each, with examples.
 
   The first word that is no flag begins the app's command. Without a command the start script of
   package.json runs.
 
 Flags, each also as an environment variable (--volume is FLYSQLITE_VOLUME, and so on)
-  --volume DIR           where the volume is mounted (default /data)
-  --database URL         url of the database, in place of the schema's, such as file:./dev.db
-  --replica URL          where to replicate to, such as file:///backup/app; none says: on purpose nowhere
-  --config FILE          litestream.yml to read (default ./litestream.yml, then /etc/litestream.yml)
-  --sync-interval TIME   least time between two uploads (default 1s)
-  --stop-timeout TIME    from the signal to stop to our end (default 4500ms)
-  --seed COMMAND         seed of a new database, in place of the project's
-  --seed-timeout TIME    time that the seed may take (default 10m)
-  --fence MODE           one machine at a time writes to the replica: auto, required, off (default auto)
-  --on-stale-volume DO   where the volume is older than its replica: refuse, or restore (default refuse)
-  --on-migration-failure WHAT   rollback (default): the database is as it was before; keep: as Prisma leaves it
-  --before-migrate COMMAND, --after-migrate COMMAND, --before-launch COMMAND
-                         run at each start, at these points; where one fails the app is not started
-  --hook-timeout TIME    time that each of these may take (default 10m)
-  --log FORMAT           text, json, quiet, or debug (default text)
-  --user NAME            user[:group] to become before anything is done, by name or number; root says: on purpose root
-  --restart WHEN         never, or on-failure: start a failed app again, after 1, 2, 4 ... 30 s (default never)
-  --share-aws on|off     whether the app gets the variables AWS_*, which are the bucket's keys (default on)
-  --swap SIZE            make a swap file of that size, such as 512MB, where the host lets us (default none)
-  --keep-package-manager start npm, npx and the like, also where they would only start something else
+${flagLines([...FLAGS, ...SWITCHES])}
   --dry, --json, --help, --version
   --offline              with --dry: no network, so a replica in a bucket is not asked
 
-Flags of restore
-  -o, --output FILE      where to (default: the app's database on the volume)
-  --timestamp TIME       the last state before a time, such as 2026-11-24T09:30:00Z
-  --txid ID              the state after this transaction, as \`snapshots\` lists it
-  --before-migration NAME   the last state before this migration was applied
-  --generation ID [--index N]   of Litestream 0.3: the end of a generation, or of one of its logs
-  --integrity CHECK      SQLite's check of the result: quick (default), full, none
-  --force                move a file that is there aside, once the new one is verified
-  --if-replica-exists    an empty replica is no failure
-  --dry                  print the objects that would be read
-
-Flags of migrate
-  --dry                  tell what is applied and pending; with a status where it would be refused
-  --drop-litestream-tables   drop Litestream's own tables first, beside which Prisma refuses to begin (P3005)
-
 Exit status
 ${exitStatusTable()}
+  docs/errors.md of the package says of each code what it means, and all ways out.
 
 Examples
   ENTRYPOINT ["/usr/local/bin/flysqlite"]          in a Dockerfile; CMD is the app's command
@@ -120,6 +91,7 @@ Examples
   fly ssh console -C "flysqlite doctor"
   flysqlite doctor --json --volume ./data node server.js
 `,
+  ...BY_HAND_PAGES,
   replicate: `
 flysqlite replicate: replicates a database beside an app that somebody else starts
 

@@ -29,7 +29,10 @@ export function renderEvent({ level, step, text }: Event): string {
   return `${NAME}  ${step.padEnd(10)} ${singleLine(marked)}`;
 }
 
-/** A failure as lines: what it is, its parts, and the way out. */
+/**
+ * A failure as lines: what it is, its parts, and the way out. No link: the code is the name of its section in
+ * docs/errors.md, and a line more, the same each time, would only stand between what was found and the way out.
+ */
 export function renderFailure({ code, message, problems, hint }: FlysqliteError, format: LogFormat): readonly string[] {
   if (format === "json") return [JSON.stringify({ level: "error", code, text: message, problems, try: hint })];
   const indent = " ".repeat(NAME.length + 2);

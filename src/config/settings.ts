@@ -105,10 +105,10 @@ export function variableOf(flag: Flag): string {
 }
 
 /** Fly's `kill_timeout` is 5 s unless set: half a second is left for the machine itself. */
-const DEFAULT_STOP_TIMEOUT = "4500ms";
-const DEFAULT_SYNC_INTERVAL = "1s"; // Litestream's
-const DEFAULT_SEED_TIMEOUT = "10m";
-const DEFAULT_HOOK_TIMEOUT = "10m";
+export const DEFAULT_STOP_TIMEOUT = "4500ms";
+export const DEFAULT_SYNC_INTERVAL = "1s"; // Litestream's
+/** Of a seed, and of each hook. */
+export const DEFAULT_TIME_LIMIT = "10m";
 
 /** Where litestream.yml is looked for when nothing names it. The second is Litestream's own default. */
 const YML_PLACES = ["litestream.yml", "/etc/litestream.yml"];
@@ -167,7 +167,7 @@ export async function readSettings({ flags, command, environment, workingDirecto
       look("sync-interval", parseDuration) ?? yml?.syncInterval ?? otherwise(parseDuration(DEFAULT_SYNC_INTERVAL)),
     levels: { ...DEFAULT_LEVELS, ...yml?.levels },
     stopTimeoutMs: look("stop-timeout", parseDuration) ?? otherwise(parseDuration(DEFAULT_STOP_TIMEOUT)),
-    seedTimeoutMs: look("seed-timeout", parseDuration) ?? otherwise(parseDuration(DEFAULT_SEED_TIMEOUT)),
+    seedTimeoutMs: look("seed-timeout", parseDuration) ?? otherwise(parseDuration(DEFAULT_TIME_LIMIT)),
     seed: look("seed", nonEmpty),
     onMigrationFailure: look("on-migration-failure", oneOf("rollback", "keep")) ?? otherwise("rollback"),
     hooks: {
@@ -175,7 +175,7 @@ export async function readSettings({ flags, command, environment, workingDirecto
       "after-migrate": look("after-migrate", nonEmpty),
       "before-launch": look("before-launch", nonEmpty),
     },
-    hookTimeoutMs: look("hook-timeout", parseDuration) ?? otherwise(parseDuration(DEFAULT_HOOK_TIMEOUT)),
+    hookTimeoutMs: look("hook-timeout", parseDuration) ?? otherwise(parseDuration(DEFAULT_TIME_LIMIT)),
     fence: look("fence", oneOf("auto", "required", "off")) ?? otherwise("auto"),
     onStaleVolume: look("on-stale-volume", oneOf("refuse", "restore")) ?? otherwise("refuse"),
     log: look("log", oneOf("text", "json", "quiet", "debug")) ?? otherwise("text"),

@@ -2,12 +2,13 @@
 // the C and C++ libraries, the app and flysqlite, as a distroless base has them.
 
 import { execFileSync } from "node:child_process";
-import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { ROOT } from "./box.ts";
 import type { Engine } from "./engine.ts";
 import { makeBase } from "./make-base.ts";
+import { packPackage, writeAppWithPackage } from "./package.ts";
 
 /** What Dockerfile.example is built from. */
 const BASE = "docker.io/library/node:24-bookworm-slim";
@@ -80,30 +81,11 @@ function requireBase(engine: Engine, directory: string): void {
   engine.call(["import", archive, BASE]);
 }
 
-/** The test app as a user's own, with the package under test among what it needs for its build. */
+/** The test app as a user's own, with a lock file, as the image's `npm ci` wants one. */
 function writeApp(directory: string): string {
-  cpSync(join(ROOT, "test/app"), directory, {
-    recursive: true,
-    filter: (path) => !/node_modules|generated|dev\.db/.test(path),
-  });
-  const file = join(directory, "package.json");
-  const content = JSON.parse(readFileSync(file, "utf8")) as {
-    devDependencies: Record<string, string>;
-    overrides: unknown;
-  };
   mkdirSync(dirname(PACKAGE), { recursive: true });
-  const [packed] = JSON.parse(
-    execFileSync("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", directory], {
-      cwd: ROOT,
-      encoding: "utf8",
-    }),
-  ) as { readonly filename: string }[];
-  copyFileSync(join(directory, packed?.filename ?? ""), PACKAGE);
-  rmSync(join(directory, packed?.filename ?? ""));
-  // As in this project: a release whose addon comes with it, and needs no compiler in the image.
-  content.overrides = { "better-sqlite3": "13.2.0" };
-  content.devDependencies["flysqlite"] = `file:${PACKAGE}`;
-  writeFileSync(file, JSON.stringify(content, undefined, 2));
+  copyFileSync(packPackage(dirname(PACKAGE)).path, PACKAGE);
+  writeAppWithPackage(directory, PACKAGE);
   writeFileSync(join(directory, "server.js"), 'import "./server.ts";\n');
   execFileSync("npm", ["install", "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund"], {
     cwd: directory,

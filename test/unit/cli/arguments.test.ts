@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { asksForJson, parseCommandLine } from "../../../src/cli/arguments.ts";
+import { asksForJson, HELP_TOPICS, parseCommandLine } from "../../../src/cli/arguments.ts";
 import { FLAGS } from "../../../src/config/settings.ts";
 
 const run = { kind: "run", dry: false, json: false, offline: false, flags: {}, command: [] };
@@ -82,7 +82,7 @@ describe("parseCommandLine", () => {
     expect(parseCommandLine(words)).toEqual(expected);
   });
 
-  it.each(["replicate", "status", "sync"])("is asked for help on %s in three ways", (topic) => {
+  it.each(HELP_TOPICS)("is asked for help on %s in three ways", (topic) => {
     for (const words of [
       ["help", topic],
       [topic, "--help"],
@@ -95,9 +95,8 @@ describe("parseCommandLine", () => {
   it("has one page for all else", () => {
     for (const words of [
       ["help", "run"],
-      ["help", "restore"],
       ["help", "x"],
-      ["restore", "--help"],
+      ["run", "--help"],
     ]) {
       expect(parseCommandLine(words)).toEqual({ kind: "help" });
     }
@@ -160,7 +159,7 @@ describe("the words of migrate and seed", () => {
       ["migrate", "resolve", "--rolled-back=1_init", "--json"],
       { kind: "resolve", flags: {}, json: true, migration: "1_init", as: "rolled back" },
     ],
-    [["migrate", "resolve", "--help"], { kind: "help" }],
+    [["migrate", "resolve", "--help"], { kind: "help", topic: "migrate" }],
   ])("are read: %j", (words, expected) => {
     expect(parseCommandLine(words)).toEqual(expected);
   });
