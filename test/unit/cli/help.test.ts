@@ -52,12 +52,15 @@ describe("the table of exit statuses", () => {
   });
 });
 
+/** Flags of those pages that take no value. */
+const SWITCHES_OF_COMMANDS = ["--json", "--offline", "--yes", "--dry", "--force", "--stdout", "--litestream-yml"];
+
 describe("the help on a command", () => {
   it.each(HELP_TOPICS)("of %s begins with its name, fits a terminal, and is listed", (topic) => {
     const page = commandHelp(topic);
     expect(page).toMatch(new RegExp(`^flysqlite ${topic}: .*\\n`));
     for (const line of page.split("\n")) expect(line.length, line).toBeLessThanOrEqual(120);
-    expect(helpText("1.2.3")).toMatch(new RegExp(`^ {2}flysqlite ${topic}\\b`, "m"));
+    expect(helpText("1.2.3")).toMatch(new RegExp(`^ {2}(?:npx )?flysqlite ${topic}\\b`, "m"));
   });
 
   it.each(HELP_TOPICS)("of %s has examples that it understands, and no flag that it doesn't", (topic) => {
@@ -68,7 +71,7 @@ describe("the help on a command", () => {
     expect(examples.length).toBeGreaterThan(0);
     for (const words of examples) expect(parseCommandLine(words).kind).toBe(topic);
     for (const [, flag = ""] of page.matchAll(/^ {2}(--[\w-]+)/gm)) {
-      const words = ["--json", "--offline"].includes(flag) ? [topic, flag] : [topic, flag, "x"];
+      const words = SWITCHES_OF_COMMANDS.includes(flag) ? [topic, flag] : [topic, flag, "x"];
       expect(parseCommandLine(words).kind, flag).toBe(topic);
     }
   });
@@ -79,7 +82,11 @@ describe("the help on a command", () => {
         Number(status),
         code,
       ]);
-    const { E_FINAL_SYNC, E_SYNC, E_NO_KEEPER } = FAILURES;
+    const { E_USAGE, E_FINAL_SYNC, E_SYNC, E_NO_KEEPER } = FAILURES;
+    expect(statuses("init")).toEqual([
+      [0, undefined],
+      [E_USAGE.exitStatus, "E_USAGE"],
+    ]);
     expect(statuses("replicate")).toEqual([
       [0, undefined],
       [E_FINAL_SYNC.exitStatus, "E_FINAL_SYNC"],
