@@ -42,7 +42,7 @@ export async function buildApp(settings: BuildSettings, log: Log): Promise<Execu
   log(info("build", `schema: ${schemaFiles.map(({ path }) => path).join(", ")}`));
   log(info("build", `seed: ${manifest.seed ?? "none"}`));
   log(info("build", `start: ${manifest.start ?? "none, so the image's CMD has to say what to run"}`));
-  for (const warning of warnings) log(warn("build", warning));
+  for (const { text } of warnings) log(warn("build", text));
 
   const made = await proveMigrations(migrations, lockFile);
   log(info("build", `migrations: ${migrations.length}, which apply to an empty database`));

@@ -1,9 +1,12 @@
-// The command of the npm package: `flysqlite build` makes executables; everything else is the program itself, which
-// an executable has inside and this has beside it.
+// The command of the npm package: `flysqlite build` makes executables, and `flysqlite init` makes a project ready for
+// that; everything else is the program itself, which an executable has inside and this has beside it.
 
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { createInterface } from "node:readline/promises";
 import { FlysqliteError, toFlysqliteError } from "../src/base/errors.ts";
+import { parseCommandLine } from "../src/cli/arguments.ts";
+import { commandHelp } from "../src/cli/help.ts";
 import { createLog, renderFailure } from "../src/cli/render-event.ts";
 import { runBuildCommand } from "./command.ts";
 import { NODE_MAJOR } from "./target.ts";
@@ -18,6 +21,8 @@ try {
       print: (text) => void process.stdout.write(text),
       log: createLog("text", (line) => void process.stdout.write(`${line}\n`)),
     });
+  } else if (command === "init") {
+    await runInit(words);
   } else {
     runProgram();
   }
@@ -25,6 +30,33 @@ try {
   const failure = toFlysqliteError(error);
   for (const line of renderFailure(failure, "text")) process.stderr.write(`${line}\n`);
   process.exitCode = failure.exitStatus;
+}
+
+/** Here and not in the program: a project's own Node may be older than the program's. */
+async function runInit(words: readonly string[]): Promise<void> {
+  const commandLine = parseCommandLine(["init", ...words]);
+  const print = (text: string) => void process.stdout.write(text);
+  if (commandLine.kind !== "init") return print(commandHelp("init"));
+  process.stdout.on("error", () => {}); // a reader that goes away, such as `head`, stops nothing
+  const { initCommand } = await import("../src/commands/init.ts");
+  const hasPerson = process.stdin.isTTY === true && process.stdout.isTTY === true && !process.env["CI"];
+  await initCommand(commandLine, {
+    appDirectory: process.cwd(),
+    print,
+    tell: (text) => void process.stderr.write(text),
+    ask: hasPerson ? ask : undefined,
+  });
+}
+
+async function ask(question: string): Promise<string> {
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  // Ctrl-C and Ctrl-D are no answer.
+  const closed = new Promise<string>((resolve) => terminal.once("close", () => resolve("no")));
+  try {
+    return await Promise.race([terminal.question(question), closed]);
+  } finally {
+    terminal.close();
+  }
 }
 
 /** The program's words are in `process.argv` as an executable has them, from the third on. */

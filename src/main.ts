@@ -103,6 +103,10 @@ async function main([role, ...rest]: readonly string[]): Promise<number> {
       throw new FlysqliteError("E_USAGE", "Cannot build here: an executable can't make another one", {
         hint: "Run `npx flysqlite build` where npm is, such as in the image's build stage",
       });
+    case "init":
+      throw new FlysqliteError("E_USAGE", "Cannot look at a project here: an executable has an app, and no project", {
+        hint: "Run `npx flysqlite init` in the project's directory",
+      });
     case "restore":
     case "snapshots":
     case "verify":

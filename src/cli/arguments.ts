@@ -73,12 +73,24 @@ export type CommandLine =
       readonly json: boolean;
     }
   | { readonly kind: "completion"; readonly shell: Shell }
+  | {
+      readonly kind: "init";
+      readonly yes: boolean;
+      readonly dry: boolean;
+      /** Files that exist are made anew, in place of edited. */
+      readonly force: boolean;
+      readonly stdout: boolean;
+      readonly litestreamYml: boolean;
+      /** The Prisma schema, or its directory, where it isn't where Prisma looks. */
+      readonly schema: string | undefined;
+    }
   /** A word that is not for this program: the package's own entry handles it. */
   | { readonly kind: "build" };
 
 /** Commands that have a page of help of their own. */
 export const HELP_TOPICS = [
   "doctor",
+  "init",
   "restore",
   "snapshots",
   "verify",
@@ -139,6 +151,7 @@ export type Command = keyof typeof COMMANDS;
 export function parseCommandLine(words: readonly string[]): CommandLine {
   if (words[0] === "help") return helpOn(words[1]);
   if (words[0] === "build") return { kind: "build" };
+  if (words[0] === "init") return parseInit(words.slice(1));
   if (words[0] === "restore") return parseRestore(words.slice(1));
   if (words[0] === "snapshots") return parseSnapshots(words.slice(1));
   if (words[0] === "verify") return parseVerify(words.slice(1));
@@ -280,6 +293,22 @@ function parseCompletion([shell, ...rest]: readonly string[]): CommandLine {
   return { kind: "completion", shell: known };
 }
 
+function parseInit(words: readonly string[]): CommandLine {
+  const booleans = ["yes", "dry", "force", "stdout", "litestream-yml", "help"];
+  const values = parse(words, { strings: ["schema"], booleans });
+  if (values["help"] === true) return helpOn("init");
+  const schema = values["schema"];
+  return {
+    kind: "init",
+    yes: values["yes"] === true,
+    dry: values["dry"] === true,
+    force: values["force"] === true,
+    stdout: values["stdout"] === true,
+    litestreamYml: values["litestream-yml"] === true,
+    schema: typeof schema === "string" ? schema : undefined,
+  };
+}
+
 function helpOn(word: string | undefined): CommandLine {
   const topic = HELP_TOPICS.find((topic) => topic === word);
   return topic === undefined ? { kind: "help" } : { kind: "help", topic };
@@ -311,7 +340,7 @@ function splitAtCommand(all: readonly string[]): { readonly ours: string[]; read
 type Values = { readonly [name: string]: unknown };
 
 /** One letter for what is typed by hand. */
-const SHORT: { readonly [name: string]: string } = { help: "h", output: "o" };
+const SHORT: { readonly [name: string]: string } = { help: "h", output: "o", yes: "y" };
 
 function parse(
   words: readonly string[],

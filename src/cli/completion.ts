@@ -5,12 +5,13 @@ import { COMMANDS, type Command, HELP_TOPICS, SHELLS, type Shell } from "./argum
 import { type AnyFlag, flagsOf, flagText } from "./flags.ts";
 
 /** The words that begin a command line: those of the table, and those that the table has no flags for. */
-type FirstWord = Exclude<Command, `${string} ${string}`> | "build" | "completion" | "help";
+type FirstWord = Exclude<Command, `${string} ${string}`> | "init" | "build" | "completion" | "help";
 
 /** What each of them does. */
 const FIRST_WORDS: { readonly [word in FirstWord]: string } = {
   run: "prepare the database, replicate it, run the app",
   doctor: "try out what a start depends on",
+  init: "write Dockerfile, .dockerignore and fly.toml, or edit them",
   restore: "get the database back, as it was at any point",
   snapshots: "list the points that the replica can restore to",
   verify: "read the whole replica, and say whether it is sound",

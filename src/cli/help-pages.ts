@@ -3,7 +3,7 @@
 import type { HelpTopic } from "./arguments.ts";
 import { flagLines, flagsOf } from "./flags.ts";
 
-type ByHand = Exclude<HelpTopic, "doctor" | "replicate" | "status" | "sync">;
+type ByHand = Exclude<HelpTopic, "doctor" | "init" | "replicate" | "status" | "sync">;
 
 export const BY_HAND_PAGES: { readonly [topic in ByHand]: string } = {
   restore: `

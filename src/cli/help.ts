@@ -26,6 +26,7 @@ Usage
   flysqlite replicate [--database URL]             replicate beside an app that somebody else starts
   flysqlite status [--json]                        is the data safe right now?
   flysqlite sync [--timeout TIME]                  wait until everything committed is in the replica
+  npx flysqlite init [--dry] [--yes]               write Dockerfile, .dockerignore and fly.toml, or edit them
   npx flysqlite build [--help]                     make an executable with the app's migrations in it
   flysqlite completion bash|zsh|fish               completions for a shell
 
@@ -56,7 +57,7 @@ export function commandHelp(topic: HelpTopic): string {
   return `${PAGES[topic].trim()}\n`;
 }
 
-/** What all three take to know which database and which replica is meant. */
+/** What those that look at a database take to know which database and which replica is meant. */
 const WHICH = `  --database URL     url or path of the database, such as file:./dev.db
   --volume DIR       where the volume is mounted, for the app's database (default /data)
   --replica URL      where it is replicated to, such as s3://bucket/path
@@ -92,6 +93,31 @@ Examples
   flysqlite doctor --json --volume ./data node server.js
 `,
   ...BY_HAND_PAGES,
+  init: `
+flysqlite init: gives a Prisma project what it needs to run in a container
+
+It looks at package manager, Node version, framework, Prisma and database, and writes Dockerfile, .dockerignore and
+fly.toml. Where one exists it adds the few lines that are missing, and keeps everything else. It shows what would
+change, and asks once. What it can't edit safely it leaves alone, and prints the lines to add. Run again it changes
+nothing. package.json and the lock file are never touched.
+
+  --yes, -y          write without asking; without a terminal, and in CI, nothing is written else
+  --dry              show what would change, and write nothing
+  --force            make Dockerfile and litestream.yml anew where they exist
+  --stdout           print the files, and write nothing
+  --litestream-yml   write a litestream.yml too; the bucket's variables are enough without it
+  --schema PATH      the Prisma schema, or its directory (default: where Prisma looks)
+
+Exit status
+  0     written, or nothing to change, or only shown
+  64    E_USAGE: there is something to write, and nobody to ask: --yes is needed
+  else  as \`flysqlite --help\` lists them
+
+Examples
+  npx flysqlite init
+  npx flysqlite init --dry
+  npx flysqlite init --yes --litestream-yml
+`,
   replicate: `
 flysqlite replicate: replicates a database beside an app that somebody else starts
 

@@ -8,9 +8,9 @@ import { version } from "../base/version.ts";
 import { otherProviderText, SCRIPT_NOT_FOUND } from "./errors.ts";
 import { findPrismaMajor, readAppPackage } from "./installed.ts";
 import type { Manifest, Migration, UrlRule } from "./manifest.ts";
-import { checksum, listMigrations, lockedProvider, type MigrationsDirectory } from "./migrations.ts";
+import { checksum, listMigrations, lockedProvider } from "./migrations.ts";
 import { loadPrismaConfig, type PrismaConfig } from "./prisma-config.ts";
-import { findWarnings } from "./project-warnings.ts";
+import { findWarnings, type Warning } from "./project-warnings.ts";
 import { findSchema, type Schema, type SchemaFile } from "./schema-files.ts";
 
 export type Project = {
@@ -20,24 +20,33 @@ export type Project = {
   readonly migrations: readonly Migration[];
   /** Text of migration_lock.toml, where there is one. */
   readonly lockFile?: string;
-  /** Things that work, and may not do what was meant. One sentence each, no full stop. */
-  readonly warnings: readonly string[];
+  /** Things that work, and may not do what was meant. */
+  readonly warnings: readonly Warning[];
 };
 
 /** Versions whose migrations flysqlite knows; the ledger is the same in all of them. */
 const OLDEST_PRISMA = 5;
 const NEWEST_PRISMA = 7;
 
-/**
- * Inspects the project in `appDirectory`.
- *
- * `schema` is a schema file or folder to take instead of the one that Prisma would find. Throws E_SCHEMA, E_CONFIG
- * and E_BUILD. Runs the app's prisma.config, with its environment changed for that long.
- */
-export async function inspectProject(options: {
+type Where = {
   readonly appDirectory: string;
+  /** A schema file or folder to take instead of the one that Prisma would find. */
   readonly schema?: string | undefined;
-}): Promise<Project> {
+};
+
+/** Inspects a project that is to be deployed: like readProject(), and throws E_BUILD for migrations that can't be. */
+export async function inspectProject(where: Where): Promise<Project> {
+  const { migrationsDirectory, ...project } = await readProject(where);
+  requireDeployable(project, migrationsDirectory);
+  return project;
+}
+
+/**
+ * Reads the project in `appDirectory`, whatever the state of its migrations. `migrationsDirectory` is relative to it.
+ *
+ * Throws E_SCHEMA, E_CONFIG and E_BUILD. Runs the app's prisma.config, with its environment changed for that long.
+ */
+export async function readProject(options: Where): Promise<Project & { readonly migrationsDirectory: string }> {
   const appDirectory = resolve(options.appDirectory);
   const app = readAppPackage(appDirectory);
   const prismaMajor = requireSupported(findPrismaMajor(appDirectory, app));
@@ -46,8 +55,6 @@ export async function inspectProject(options: {
 
   const directory = config?.migrations ?? schema.migrations;
   const listed = listMigrations(directory);
-  requireDeployable(listed, relative(appDirectory, directory));
-
   const database = readUrlRule({ appDirectory, prismaMajor, schema, config, hasAdapter: hasAdapter(app.dependencies) });
   const seed = config?.seed ?? (prismaMajor < 7 ? app.prismaSeed : undefined);
   const manifest: Manifest = {
@@ -64,6 +71,7 @@ export async function inspectProject(options: {
     manifest,
     schemaFiles: schema.files,
     ...listed,
+    migrationsDirectory: relative(appDirectory, directory),
     warnings: findWarnings({ appDirectory, app, manifest, schema, config }),
   };
 }
@@ -88,7 +96,7 @@ function requireSupported(prismaMajor: number | undefined): number {
 }
 
 /** Refuses a history that Prisma would refuse at run time, in its words. */
-function requireDeployable({ migrations, lockFile }: MigrationsDirectory, directory: string): void {
+function requireDeployable({ migrations, lockFile }: Project, directory: string): void {
   const provider = lockFile === undefined ? "sqlite" : lockedProvider(lockFile);
   if (provider !== "sqlite") throw new FlysqliteError("E_BUILD", `${directory}: P3019 ${otherProviderText(provider)}`);
   if (migrations.length === 0) {

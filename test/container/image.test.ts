@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Engine, findEngine, runContainer } from "../support/engine.ts";
-import { buildImages, DISTROLESS, EXAMPLE } from "../support/example-image.ts";
+import { buildImages, DISTROLESS, EXAMPLE, INITIALISED } from "../support/example-image.ts";
 
 const SEEDED = 2;
 
@@ -82,8 +82,16 @@ describe.skipIf(found === undefined)("in a container", () => {
   beforeAll(() => buildImages(engine));
   afterAll(() => engine[Symbol.dispose]());
 
+  it("keeps secrets and the local database out of the image of what `init` writes", () => {
+    const words = ["run", "--rm", "--network=host", "--entrypoint", "ls", INITIALISED, "-A", "/app"];
+    const names = engine.call(words).trim().split("\n");
+    expect(names).toContain("prisma");
+    for (const name of [".env", "dev.db", "Dockerfile", "fly.toml"]) expect(names).not.toContain(name);
+  });
+
   describe.each([
     ["the example's image", EXAMPLE],
+    ["the image of what `init` writes", INITIALISED],
     ["an image without Node", DISTROLESS],
   ])("%s", (_, image) => {
     it("boots on an empty volume, stops with the app's status, and restores on another one what it had", async () => {

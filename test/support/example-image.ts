@@ -1,8 +1,18 @@
-// The images of the container suite: that of Dockerfile.example, built as a user builds it, and one with nothing but
-// the C and C++ libraries, the app and flysqlite, as a distroless base has them.
+// The images of the container suite: that of Dockerfile.example, built as a user builds it, that of the Dockerfile which
+// `flysqlite init` writes for the same app, and one with nothing but the C and C++ libraries, the app and flysqlite, as a
+// distroless base has them.
 
 import { execFileSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { ROOT } from "./box.ts";
@@ -17,11 +27,12 @@ const BASE = "docker.io/library/node:24-bookworm-slim";
 const PACKAGE = "/tmp/flysqlite-container-test/flysqlite.tgz";
 
 export const EXAMPLE = "localhost/flysqlite-example";
+export const INITIALISED = "localhost/flysqlite-initialised";
 export const DISTROLESS = "localhost/flysqlite-distroless";
 
 const CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt";
 
-/** Builds both. Throws with the build's output where one fails. */
+/** Builds them. Throws with the build's output where one fails. */
 export function buildImages(engine: Engine): void {
   const directory = mkdtempSync(join(tmpdir(), "flysqlite-container-"));
   try {
@@ -51,6 +62,9 @@ ENV NODE_EXTRA_CA_CERTS=${CERTIFICATES} PRISMA_SCHEMA_ENGINE_BINARY=/usr/local/b
     const distroless = join(directory, "Distroless");
     writeFileSync(distroless, DISTROLESS_FILE);
     build(engine, { file: distroless, tag: DISTROLESS, context: app });
+    const initialised = join(directory, "Initialised");
+    writeFileSync(initialised, initialise(app).replace(/^FROM node:\S+/m, "FROM localhost/flysqlite-test-base"));
+    build(engine, { file: initialised, tag: INITIALISED, context: app });
   } finally {
     for (const made of [directory, dirname(PACKAGE)]) rmSync(made, { recursive: true, force: true });
   }
@@ -92,6 +106,17 @@ function writeApp(directory: string): string {
     stdio: ["ignore", "ignore", "pipe"],
   });
   return directory;
+}
+
+/** Runs `flysqlite init` on the app, and gives the Dockerfile that it wrote. */
+function initialise(app: string): string {
+  mkdirSync(join(app, "node_modules"));
+  symlinkSync(join(ROOT, "node_modules/prisma"), join(app, "node_modules/prisma")); // loads the app's prisma.config.ts
+  // What must not get into the image.
+  writeFileSync(join(app, ".env"), "SECRET=1\n");
+  writeFileSync(join(app, "dev.db"), "a local database");
+  execFileSync(process.execPath, [join(ROOT, "dist/npx.mjs"), "init", "--yes"], { cwd: app, stdio: "pipe" });
+  return readFileSync(join(app, "Dockerfile"), "utf8");
 }
 
 function build(

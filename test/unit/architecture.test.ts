@@ -16,13 +16,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   replica: ["base", "storage", "sqlite"],
   config: ["base", "storage"],
   plan: ["base", "prisma", "replica", "config"],
+  init: ["base", "prisma", "config"],
   steps: ["base", "storage", "sqlite", "prisma", "replica", "config", "plan"],
   keeper: ["base", "storage", "sqlite", "prisma", "replica", "config", "plan", "steps"],
   supervisor: ["base"],
   runtime: ["base"],
   doctor: ["base", "storage", "sqlite", "prisma", "replica"],
   cli: ["base", "config", "plan", "doctor"],
-  commands: ["base", "cli", "storage", "sqlite", "prisma", "replica", "config", "plan", "steps", "doctor"],
+  commands: ["base", "cli", "storage", "sqlite", "prisma", "replica", "config", "plan", "init", "steps", "doctor"],
 };
 
 const STEPS = ["observe", "link", "lock", "restore", "migrate", "seed", "replicate", "command"];

@@ -68,12 +68,12 @@ function blocksOf(path: string, language: string): readonly string[] {
 function commandLinesOf(block: string): readonly (readonly string[])[] {
   return [...block.matchAll(/(?:^|[ "/])flysqlite ([a-z-](?:"[^"\n]*"|'[^'\n]*'|[^#&|>"'\n])*)/gm)]
     .map(([, words = ""]) => words.match(/"[^"]*"|'[^']*'|\S+/g) ?? [])
-    .filter(([command = ""]) => !["build", "init"].includes(command));
+    .filter(([command = ""]) => !["build"].includes(command));
 }
 
 describe("the command lines in blocks", () => {
   it("are found", () => {
-    const block = 'fly ssh console -C "flysqlite status"  # x\nnpx flysqlite init\n./flysqlite seed --seed "a b" && x';
+    const block = 'fly ssh console -C "flysqlite status"  # x\nnpx flysqlite build\n./flysqlite seed --seed "a b" && x';
     expect(commandLinesOf(block)).toEqual([["status"], ["seed", "--seed", '"a b"']]);
     expect(documents.flatMap((path) => blocksOf(path, "sh").flatMap(commandLinesOf)).length).toBeGreaterThan(20);
   });

@@ -2,6 +2,15 @@ import { describe, expect, it } from "vitest";
 import { asksForJson, HELP_TOPICS, parseCommandLine } from "../../../src/cli/arguments.ts";
 import { FLAGS } from "../../../src/config/settings.ts";
 
+const NO_INIT = {
+  kind: "init",
+  yes: false,
+  dry: false,
+  force: false,
+  stdout: false,
+  litestreamYml: false,
+  schema: undefined,
+};
 const run = { kind: "run", dry: false, json: false, offline: false, flags: {}, command: [] };
 
 describe("parseCommandLine", () => {
@@ -76,6 +85,10 @@ describe("parseCommandLine", () => {
     ],
     [["status"], { kind: "status", flags: {}, json: false }],
     [["status", "--json", "--volume", "/vol"], { kind: "status", flags: { volume: "/vol" }, json: true }],
+    [["init"], NO_INIT],
+    [["init", "-y", "--force"], { ...NO_INIT, yes: true, force: true }],
+    [["init", "--dry", "--stdout", "--litestream-yml"], { ...NO_INIT, dry: true, stdout: true, litestreamYml: true }],
+    [["init", "--schema", "db/schema.prisma"], { ...NO_INIT, schema: "db/schema.prisma" }],
     [["sync"], { kind: "sync", flags: {}, timeout: undefined, json: false }],
     [["sync", "--timeout", "5s", "--json"], { kind: "sync", flags: {}, timeout: "5s", json: true }],
   ])("reads %j", (words, expected) => {

@@ -52,12 +52,16 @@ describe("the table of exit statuses", () => {
   });
 });
 
+/** Flags of those pages that take no value. */
+/** Flags of `init` without a value. */
+const SWITCHES_OF_INIT = ["--yes", "--dry", "--force", "--stdout", "--litestream-yml"];
+
 describe("the help on a command", () => {
   it.each(HELP_TOPICS)("of %s begins with its name, fits a terminal, and is listed", (topic) => {
     const page = commandHelp(topic);
     expect(page).toMatch(new RegExp(`^flysqlite ${topic}: .*\\n`));
     for (const line of page.split("\n")) expect(line.length, line).toBeLessThanOrEqual(120);
-    expect(helpText("1.2.3")).toMatch(new RegExp(`^ {2}flysqlite ${topic}\\b`, "m"));
+    expect(helpText("1.2.3")).toMatch(new RegExp(`^ {2}(?:npx )?flysqlite ${topic}\\b`, "m"));
   });
 
   it.each(HELP_TOPICS)("of %s has examples that it understands, and no flag that it doesn't", (topic) => {
@@ -66,6 +70,14 @@ describe("the help on a command", () => {
       .map(([, words = ""]) => [...words.matchAll(/"[^"]*"|\S+/g)].map(([word]) => word))
       .filter(([word]) => word === topic);
     expect(examples.length).toBeGreaterThan(0);
+    if (topic === "init") {
+      for (const words of examples) expect(parseCommandLine(words).kind).toBe(topic);
+      for (const [, flag = ""] of page.matchAll(/^ {2}(--[\w-]+)/gm)) {
+        const words = SWITCHES_OF_INIT.includes(flag) ? [topic, flag] : [topic, flag, "x"];
+        expect(parseCommandLine(words).kind, flag).toBe(topic);
+      }
+      return;
+    }
     for (const words of examples) expect(() => parseCommandLine(words)).not.toThrow();
     const commands = (Object.keys(COMMANDS) as Command[]).filter((command) => command.split(" ")[0] === topic);
     const known = commands.flatMap((command): string[] => [
@@ -81,7 +93,11 @@ describe("the help on a command", () => {
         Number(status),
         code,
       ]);
-    const { E_FINAL_SYNC, E_SYNC, E_NO_KEEPER } = FAILURES;
+    const { E_USAGE, E_FINAL_SYNC, E_SYNC, E_NO_KEEPER } = FAILURES;
+    expect(statuses("init")).toEqual([
+      [0, undefined],
+      [E_USAGE.exitStatus, "E_USAGE"],
+    ]);
     expect(statuses("replicate")).toEqual([
       [0, undefined],
       [E_FINAL_SYNC.exitStatus, "E_FINAL_SYNC"],

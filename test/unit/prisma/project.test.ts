@@ -103,7 +103,8 @@ describe("inspectProject, with Prisma 7", () => {
     const url = "'file:' + (process.env.DATA_DIR ?? '.') + '/app.db'";
     const { manifest, warnings } = await inspect7({ ...prisma7, "prisma.config.ts": config(url) });
     expect(manifest.database).toEqual({ baseDirectory: "." });
-    expect(warnings).toEqual([expect.stringContaining("prisma.config.ts makes the database's url from DATA_DIR")]);
+    const text = expect.stringContaining("prisma.config.ts makes the database's url from DATA_DIR");
+    expect(warnings).toEqual([{ about: "url", text }]);
   });
 
   it("reads a schema folder, and migrations in it (gap 6)", async () => {
@@ -214,14 +215,14 @@ describe("inspectProject", () => {
   ])("warns where %s", async (_, more, warning) => {
     const packageJson = JSON.stringify({ dependencies: { prisma: "6" }, ...more });
     const { warnings } = await inspect({ ...prisma6, "package.json": packageJson });
-    expect(warnings).toEqual([expect.stringMatching(warning)]);
+    expect(warnings.map(({ text }) => text)).toEqual([expect.stringMatching(warning)]);
   });
 
   it("warns of a seed whose program is a development dependency", async () => {
     const packageJson = JSON.stringify({ devDependencies: { prisma: "6", tsx: "4" }, prisma: { seed: "tsx seed.ts" } });
     const files = { ...prisma6, "package.json": packageJson, "node_modules/.bin/tsx": "" };
     expect((await inspect(files)).warnings).toEqual([
-      expect.stringContaining('starts "tsx", a development dependency'),
+      { about: "seed", text: expect.stringContaining('starts "tsx", a development dependency') },
     ]);
   });
 
@@ -229,8 +230,8 @@ describe("inspectProject", () => {
     const url = "process.env.DATABASE_URL ?? 'file:./dev.db?connection_limit=1'";
     const { warnings } = await inspect7({ ...prisma7, "prisma.config.ts": config(url) });
     expect(warnings).toEqual([
-      expect.stringMatching(/^Where DATABASE_URL is not set, .* a relative path/),
-      expect.stringMatching(/has a query/),
+      { about: "unset url", text: expect.stringMatching(/^Where DATABASE_URL is not set, .* a relative path/) },
+      { about: "url", text: expect.stringMatching(/has a query/) },
     ]);
   });
 
