@@ -22,7 +22,6 @@ import { systemClock, systemRandom } from "./base/system.ts";
 import { version } from "./base/version.ts";
 import { asksForJson, type CommandLine, parseCommandLine } from "./cli/arguments.ts";
 import { colourLine, wantsColour } from "./cli/colour.ts";
-import { commandHelp, helpText } from "./cli/help.ts";
 import { createLineWriter, type LineWriter, writeAll } from "./cli/line-writer.ts";
 import { createLog, renderFailure, renderLine } from "./cli/render-event.ts";
 import type { LockAndPlan } from "./commands/database.ts";
@@ -88,9 +87,11 @@ async function main([role, ...rest]: readonly string[]): Promise<number> {
   const stop = signals?.release().find((name) => STOP_SIGNALS.has(name));
   if (stop !== undefined) return 128 + constants.signals[stop];
   switch (commandLine.kind) {
-    case "help":
+    case "help": {
+      const { commandHelp, helpText } = await import("./cli/help.ts");
       print(commandLine.topic === undefined ? helpText(version) : commandHelp(commandLine.topic));
       return 0;
+    }
     case "version":
       print(`flysqlite ${version}\n`);
       return 0;

@@ -1,6 +1,5 @@
 // The real clock and the real random source, for main.ts to hand in.
 
-import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Clock, Random } from "./context.ts";
 
@@ -11,6 +10,7 @@ export const systemClock: Clock = {
 };
 
 export const systemRandom: Random = {
-  uuid: () => randomUUID(),
+  // Loaded when it is needed, which PID 1 never does: it takes some milliseconds of a start.
+  uuid: () => process.getBuiltinModule("node:crypto").randomUUID(),
   unit: () => Math.random(),
 };
