@@ -11,6 +11,7 @@ import { debug, info, type Log, warn } from "../base/events.ts";
 import { formatBytes, formatDuration } from "../base/format.ts";
 import { createSerial } from "../base/serial.ts";
 import type { Attached, Capture } from "../sqlite/attached.ts";
+import type { EncodeOptions } from "./ltx/encode.ts";
 import { formatTxid, NO_TXID, nextTxid, type Txid } from "./ltx/txid.ts";
 import { encodeSnapshot, type Shipment, shipChanges, shipCopy } from "./shipment.ts";
 import { type Staging, StagingFull } from "./staging.ts";
@@ -60,7 +61,7 @@ export type WholeDatabase = Disposable & {
   readonly sizeBytes: number;
   readonly timestampMs: number;
   /** The snapshot's file; each call reads the database anew and gives the same bytes. */
-  body(): Iterable<Uint8Array>;
+  body(options?: Pick<EncodeOptions, "releases">): Iterable<Uint8Array>;
 };
 
 export type Capturer = ReturnType<typeof createCapturer>;
@@ -318,14 +319,14 @@ export function createCapturer({
 
 function toWhole(
   snapshot: ReturnType<Attached["snapshot"]>,
-  options: Parameters<typeof encodeSnapshot>[1],
+  about: Parameters<typeof encodeSnapshot>[1],
 ): WholeDatabase {
   return {
-    txid: options.txid,
+    txid: about.txid,
     pageCount: snapshot.pageCount,
-    sizeBytes: snapshot.pageCount * options.pageSize,
-    timestampMs: options.timestampMs,
-    body: () => encodeSnapshot(snapshot, options),
+    sizeBytes: snapshot.pageCount * about.pageSize,
+    timestampMs: about.timestampMs,
+    body: (options) => encodeSnapshot(snapshot, { ...about, ...options }),
     [Symbol.dispose]: () => snapshot[Symbol.dispose](),
   };
 }

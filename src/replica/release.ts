@@ -10,3 +10,11 @@ export function release(chunk: Uint8Array): void {
   const isAlone = byteLength === buffer.byteLength || buffer.byteLength > Buffer.poolSize;
   if (buffer instanceof ArrayBuffer && isAlone) buffer.transfer(0);
 }
+
+/** The chunks, each released when the next one is asked for. */
+export async function* releasing(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const chunk of chunks) {
+    yield chunk;
+    release(chunk);
+  }
+}

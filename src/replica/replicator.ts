@@ -18,6 +18,7 @@ import type { LtxHeader } from "./ltx/header.ts";
 import { formatLtxName, SNAPSHOT_LEVEL, SYNC_LEVEL } from "./ltx/names.ts";
 import { FIRST_TXID, formatTxid, NO_TXID, type Txid } from "./ltx/txid.ts";
 import { type Backlog, createProgress } from "./progress.ts";
+import { releasing } from "./release.ts";
 import { counted, openStaging, type Staging } from "./staging.ts";
 import { markOf, type ReplicatedPosition, type UploadMark, writeCaptured, writeState } from "./state.ts";
 import { createUploader } from "./upload.ts";
@@ -353,13 +354,13 @@ async function spool(
   using _view = whole;
   const key = `${local.levelDirectory(SNAPSHOT_LEVEL)}/${formatLtxName({ min: FIRST_TXID, max: whole.txid })}`;
   const count = { bytes: 0 };
-  await local.put(key, counted(whole.body(), count), { signal });
+  await local.put(key, counted(whole.body({ releases: true }), count), { signal });
   return {
     sizeBytes: count.bytes,
     async read() {
       const chunks = await local.get(key, { signal });
       if (chunks === undefined) throw new Error(`"${key}" is gone from "${local.address}"`);
-      return chunks;
+      return releasing(chunks);
     },
     [Symbol.asyncDispose]: () => local.delete(key, { signal: new AbortController().signal }),
   };

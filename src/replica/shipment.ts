@@ -5,7 +5,7 @@ import type { Capture, Mark, Position, Snapshot } from "../sqlite/attached.ts";
 import { lockPage, type PageNumber, type PageSize } from "../sqlite/page.ts";
 import { FRAME_HEADER_SIZE, frameOffset, sameSalts } from "../sqlite/wal/format.ts";
 import type { WalPosition } from "../sqlite/wal/read.ts";
-import { encodeLtx, type LtxPage } from "./ltx/encode.ts";
+import { type EncodeOptions, encodeLtx, type LtxPage } from "./ltx/encode.ts";
 import type { LtxHeader, LtxWalRange } from "./ltx/header.ts";
 import { FIRST_TXID, type Txid } from "./ltx/txid.ts";
 import type { ReplicatedPosition } from "./state.ts";
@@ -18,7 +18,7 @@ export type Shipment = {
   /** Size of the database after it, in bytes. */
   readonly databaseBytes: number;
   /** The file's bytes; the same each time, as long as the database's readers stay open. */
-  readonly body: () => Iterable<Uint8Array>;
+  readonly body: (options?: Pick<EncodeOptions, "releases">) => Iterable<Uint8Array>;
   /** For Attached.advance() when the file is safe. */
   readonly mark: Mark;
 };
@@ -59,7 +59,7 @@ export function shipChanges(
     position: { txid, pageCount: changes.commitSize, position: mark.position },
     timestampMs,
     databaseBytes: changes.commitSize * pageSize,
-    body: () => encodeLtx(header, readPages(numbers, page)),
+    body: (options) => encodeLtx(header, readPages(numbers, page), options),
     mark,
   };
 }
@@ -76,7 +76,7 @@ export function shipCopy(snapshot: Snapshot, { txid, pageSize, timestampMs }: Co
     position: { txid, pageCount, position: mark.position },
     timestampMs,
     databaseBytes: pageCount * pageSize,
-    body: () => encodeLtx(header, readPages(allPages(pageCount, pageSize), page)),
+    body: (options) => encodeLtx(header, readPages(allPages(pageCount, pageSize), page), options),
     mark,
   };
 }
@@ -84,10 +84,10 @@ export function shipCopy(snapshot: Snapshot, { txid, pageSize, timestampMs }: Co
 /** All pages of the database after `txid`, as a snapshot (level 9), which needs no file before it. */
 export function encodeSnapshot(
   { pageCount, page }: Snapshot,
-  { txid, pageSize, timestampMs }: CopyOptions,
+  { txid, pageSize, timestampMs, ...options }: CopyOptions & Pick<EncodeOptions, "releases">,
 ): Iterable<Uint8Array> {
   const header: LtxHeader = { pageSize, commit: pageCount, min: FIRST_TXID, max: txid, timestampMs, wal: NO_LOG };
-  return encodeLtx(header, readPages(allPages(pageCount, pageSize), page));
+  return encodeLtx(header, readPages(allPages(pageCount, pageSize), page), options);
 }
 
 /**

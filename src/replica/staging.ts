@@ -139,7 +139,7 @@ export async function openStaging({
       const key = `${level}${formatLtxName({ min: txid, max: txid })}`;
       const count = { bytes: 0 };
       try {
-        await store.put(key, counted(body(), count), { modifiedMs: timestampMs, signal });
+        await store.put(key, counted(body({ releases: true }), count), { modifiedMs: timestampMs, signal });
       } catch (error) {
         if (isFull(error)) throw new StagingFull("the volume is full");
         throw error;

@@ -10,6 +10,7 @@ import type { Guard } from "./lease/hold.ts";
 import type { LtxHeader } from "./ltx/header.ts";
 import { formatLtxName, type LtxFileInfo, SYNC_LEVEL } from "./ltx/names.ts";
 import { formatTxid, type Txid } from "./ltx/txid.ts";
+import { releasing } from "./release.ts";
 import { sameBytes } from "./same-bytes.ts";
 import type { Shipment } from "./shipment.ts";
 import type { StagedFile, Staging } from "./staging.ts";
@@ -101,7 +102,7 @@ export function createUploader({
 
   async function putStaged(file: StagedFile, signal: AbortSignal): Promise<void> {
     await begin(await staging.header(file), signal);
-    await put({ ...file, body: () => staging.read(file) }, signal);
+    await put({ ...file, body: async () => releasing(await staging.read(file)) }, signal);
   }
 
   async function drain(signal: AbortSignal): Promise<number> {

@@ -56,7 +56,10 @@ export type Capture =
   /** Frames may have been missed. Only a copy of the whole database continues the history. */
   | { readonly kind: "broken"; readonly reason: string };
 
-/** Reads a page's content. Valid until the reader that was open at the capture ends. */
+/**
+ * Reads a page's content, which is valid until the next one is read: a copy of a large database makes no garbage. To be
+ * called before the reader that was open at the capture ends.
+ */
 export type PageReader = (page: PageNumber) => Uint8Array;
 
 /** A whole database at one commit, while other processes go on writing. */
@@ -124,6 +127,8 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
     throw new FlysqliteError("E_DB_INVALID", `Cannot set WAL mode on "${path}": SQLite answered "${String(mode)}"`);
   }
   const pageSize = readPageSize(control, path);
+  /** Of the page that was read last. */
+  const content = new Uint8Array(pageSize);
 
   let reader = connect(5000);
   let spare = connect(5000);
@@ -230,9 +235,9 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
   ): PageReader {
     return (page) => {
       const offset = changes.pages.get(page);
-      if (offset === undefined) return new Uint8Array(pageSize);
-      if (isCheckpointed) return readPage(database, (page - 1) * pageSize, pageSize);
-      return readPage(file, offset, pageSize);
+      if (offset === undefined) return content.fill(0);
+      if (isCheckpointed) return readPage(database, (page - 1) * pageSize, content);
+      return readPage(file, offset, content);
     };
   }
 
@@ -486,8 +491,8 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
         },
         page: (page) => {
           const offset = inWal?.get(page);
-          if (offset === undefined || file === undefined) return readPage(database, (page - 1) * pageSize, pageSize);
-          return readPage(file, offset, pageSize);
+          if (offset === undefined || file === undefined) return readPage(database, (page - 1) * pageSize, content);
+          return readPage(file, offset, content);
         },
         [Symbol.dispose]: () => view.close(),
       };
@@ -543,12 +548,12 @@ export function sameStamp(a: FileStamp, b: FileStamp): boolean {
   return a.sizeBytes === b.sizeBytes && a.modifiedMs === b.modifiedMs;
 }
 
-function readPage(file: number, offset: number, pageSize: number): Uint8Array {
-  const bytes = new Uint8Array(pageSize);
-  const length = readSync(file, bytes, 0, pageSize, offset);
+function readPage(file: number, offset: number, content: Uint8Array): Uint8Array {
+  const pageSize = content.byteLength;
+  const length = readSync(file, content, 0, pageSize, offset);
   // SQLite never wrote a free page at the end of a file that grew: its content is zeros. A torn read is not.
   assert(length === pageSize || length === 0, `read ${length} of ${pageSize} bytes at ${offset}`);
-  return bytes;
+  return length === 0 ? content.fill(0) : content;
 }
 
 function readPageSize(connection: Connection, path: string): PageSize {

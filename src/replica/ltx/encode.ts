@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import type { PageNumber } from "../../sqlite/page.ts";
+import { release } from "../release.ts";
 import { Crc64 } from "./crc64.ts";
 import { encodeHeader, LTX_HEADER_SIZE, type LtxHeader } from "./header.ts";
 import { compressBlock, maxCompressedSize } from "./lz4.ts";
@@ -38,6 +39,12 @@ const CHUNK_SIZE = 128 * 1024 + 4096;
 /** What a file begins with; most have few pages. */
 const FIRST_CHUNK_SIZE = 8 * 1024;
 
+export type EncodeOptions = {
+  readonly flavour?: LtxFlavour;
+  /** Gives each chunk's memory back when the next one is asked for, for a receiver that keeps none. Default: false. */
+  readonly releases?: boolean;
+};
+
 /**
  * Encodes a file, in chunks that belong to the receiver.
  *
@@ -47,12 +54,14 @@ const FIRST_CHUNK_SIZE = 8 * 1024;
 export function* encodeLtx(
   header: LtxHeader,
   pages: Iterable<LtxPage>,
-  options: { readonly flavour?: LtxFlavour } = {},
+  { releases = false, ...options }: EncodeOptions = {},
 ): Generator<Uint8Array, void, undefined> {
   const encoder = new LtxEncoder(header, options);
   for (const page of pages) {
     const chunk = encoder.add(page);
-    if (chunk !== undefined) yield chunk;
+    if (chunk === undefined) continue;
+    yield chunk;
+    if (releases) release(chunk);
   }
   yield* encoder.end();
 }

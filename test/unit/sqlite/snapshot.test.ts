@@ -65,7 +65,9 @@ describe("snapshot", () => {
       using snapshot = attached.snapshot();
       const atMost = commits;
       app.exec("INSERT INTO t VALUES (99); PRAGMA wal_checkpoint(PASSIVE); INSERT INTO t VALUES (100)");
-      const pages = Array.from({ length: snapshot.pageCount }, (_, index) => snapshot.page((index + 1) as PageNumber));
+      const pages = Array.from({ length: snapshot.pageCount }, (_, index) =>
+        snapshot.page((index + 1) as PageNumber).slice(),
+      );
       const rows = rowsOf(Buffer.concat(pages), join(directory.path, "copy.db"));
       expect(rows.length).toBeGreaterThan(0);
       expect(rows).toEqual(Array.from({ length: rows.length }, (_, index) => index + 1));
