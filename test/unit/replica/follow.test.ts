@@ -107,6 +107,28 @@ describe("a follower", () => {
     expect(await replica.judge()).toEqual({ n: 3 });
   });
 
+  it("keeps the interval between two uploads, also where somebody else has captured", async () => {
+    const clock = createManualClock();
+    const uploads: number[] = [];
+    const wrap = (store: ObjectStore): ObjectStore => ({
+      ...store,
+      put(key, body, options) {
+        if (key.startsWith("ltx/0/")) uploads.push(clock.monotonic());
+        return store.put(key, body, options);
+      },
+    });
+    await using running = await following({ clock, wrap });
+    const { replica } = running;
+    await vi.waitFor(() => expect(replica.replicator.lastTxid).toBe(1n), SOON); // and the clock stands still
+    await replica.app.commit();
+    await replica.capture();
+    running.follower.news();
+    expect(await replica.judge()).toEqual({ n: 0 });
+    await comesTo(2n, { replica, clock });
+    const [first = 0, second = 0] = uploads;
+    expect(second - first).toBeGreaterThanOrEqual(SYNC_INTERVAL_MS);
+  });
+
   it("hurries when it is told to", async () => {
     const clock = createManualClock();
     await using running = await following({ clock });

@@ -547,9 +547,13 @@ describe("a log that writers keep long", () => {
     const commit = () => commitMeanwhile(replica.path, 3000);
     script.set("checkpoint", [commit]); // so that the gentle way fails
     script.set("reader ended", [() => {}, commit]); // after all was copied: the tail
-    script.set("write lock released", [() => commitMeanwhile(replica.path, 3_000_000)]); // as far as the tail reached
+    script.set("write lock released", [() => commitMeanwhile(replica.path, 6_000_000)]);
     await replica.sync();
     expect([...script.values()]).toEqual([[], [], []]);
+    const { attached } = replica;
+    const { frames } = attached.walState();
+    expect(attached.uncapturedFrames()).toBe(frames); // the log was begun anew,
+    expect(attached.position).toMatchObject({ kind: "log", frame: expect.toSatisfy((tail) => tail < frames) }); // to behind the tail
     await replica.sync();
     expect(await replica.judge()).toEqual({ n: 113 });
     expect(replica.fullCopies).toHaveLength(1);
