@@ -348,6 +348,12 @@ const MUTANTS: readonly Mutant[] = [
   },
   {
     ...FOLLOW,
+    bug: "captures wait for the interval's end, however fast the log grows",
+    edits: [["if (replicator.isCaptureDue) return true;", ""]],
+    only: "captures ahead of the interval",
+  },
+  {
+    ...FOLLOW,
     bug: "uploads keep no interval",
     edits: [["earliestMs = startedMs + syncIntervalMs;", "earliestMs = startedMs;"]],
     only: "keeps the interval between two uploads",
