@@ -90,6 +90,12 @@ const MUTANTS: readonly Mutant[] = [
   },
   {
     ...ATTACHED,
+    bug: "a seal gives up at once while the app's own checkpoint is under way",
+    edits: [["const SEAL_TRIES = 100;", "const SEAL_TRIES = 1;"]],
+    only: "sealedCheckpoint",
+  },
+  {
+    ...ATTACHED,
     bug: "pages are read from a log that the next writer may overwrite",
     edits: [["if (isCheckpointed) return readPage(", "if (isCheckpointed && pageSize === 0) return readPage("]],
   },
@@ -288,6 +294,12 @@ const MUTANTS: readonly Mutant[] = [
     ...CAPTURE,
     bug: "our hold stays where it was when the log was checkpointed",
     edits: [["attached.checkpoint();\n      await moveOn(signal);", "attached.checkpoint();"]],
+    only: "the log",
+  },
+  {
+    ...CAPTURE,
+    bug: "our hold stays on the start of a log that was emptied",
+    edits: [["if (attached.isSealed && isAtLeast(MOVE_FROM)) return true;", ""]],
     only: "the log",
   },
   {
@@ -661,6 +673,12 @@ const MUTANTS: readonly Mutant[] = [
     test: TABLE,
     bug: "a second stop signal is only passed on",
     edits: [["if (stop !== undefined) {", "if (stop !== undefined && stop.number < 0) {"]],
+  },
+  {
+    file: "src/supervisor/while-running.ts",
+    test: TABLE,
+    bug: "a keeper that died once is missed as long as one that dies again and again",
+    edits: [["deaths === 1 ? FIRST_KEEPER_MS : backOffMs(deaths - 1)", "Math.max(FIRST_KEEPER_MS, backOffMs(deaths))"]],
   },
   {
     file: "src/supervisor/app.ts",

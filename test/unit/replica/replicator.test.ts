@@ -527,6 +527,22 @@ describe("the log", () => {
     expect(replica.fullCopies).toHaveLength(1);
     expect(await replica.judge()).toEqual({ n: 120 });
   });
+
+  it("is due long before the app thinks of a checkpoint, where our hold is at the start of it", async () => {
+    await using replica = await replicated(driver, { pageSize: 512 });
+    await replica.sync();
+    await replica.app.commit(40, { payloadBytes: 20_000, keep: 5 });
+    await replica.sync();
+    expect(replica.attached.isSealed).toBe(true);
+    await replica.app.commit(); // begins the log anew
+    expect(replica.replicator.isCaptureDue).toBe(false);
+    await replica.app.commit(10, { payloadBytes: 20_000, keep: 5 });
+    expect(replica.attached.walState().frames).toBeLessThan(1000); // SQLite's own default
+    expect(replica.replicator.isCaptureDue).toBe(true);
+    await replica.capture();
+    expect(replica.attached.isSealed).toBe(false);
+    expect(replica.replicator.isCaptureDue).toBe(false);
+  });
 });
 
 describe("a log that writers keep long", () => {
