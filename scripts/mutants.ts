@@ -22,6 +22,8 @@ const ATTACHED = { file: "src/sqlite/attached.ts", test: "test/unit/sqlite/attac
 const READ = { file: "src/sqlite/wal/read.ts", test: "test/unit/sqlite/wal/read.test.ts" } as const;
 const SHIPMENT = { file: "src/replica/shipment.ts", test: "test/unit/replica/shipment.test.ts" } as const;
 const REPLICATOR = { file: "src/replica/replicator.ts", test: "test/unit/replica/replicator.test.ts" } as const;
+const CAPTURE = { file: "src/replica/capture.ts", test: "test/unit/replica/replicator.test.ts" } as const;
+const FOLLOW = { file: "src/replica/follow.ts", test: "test/unit/replica/follow.test.ts" } as const;
 const LEVELS = { file: "src/replica/levels.ts", test: "test/unit/replica/levels.test.ts" } as const;
 const RETENTION = { file: "src/replica/retention.ts", test: "test/unit/replica/retention.test.ts" } as const;
 const COMPACT = { file: "src/replica/compact.ts", test: "test/unit/replica/compact.test.ts" } as const;
@@ -41,7 +43,7 @@ const MUTANTS: readonly Mutant[] = [
   {
     ...ATTACHED,
     bug: "no write lock while the log is sealed",
-    edits: [['try {\n        writer.exec("BEGIN IMMEDIATE");', 'try {\n        writer.exec("BEGIN");']],
+    edits: [['held.exec("BEGIN IMMEDIATE");', 'held.exec("BEGIN");']],
   },
   {
     ...ATTACHED,
@@ -68,10 +70,11 @@ const MUTANTS: readonly Mutant[] = [
     bug: "the log is read to its file's end, and not to mxFrame",
     edits: [
       [
-        "const { frames, checkpointed } = walState();\n    const header",
-        "const { checkpointed } = walState();\n    const frames =\n      file === undefined ? 0 : Math.max(0, Math.floor((fstatSync(file).size - 32) / (24 + pageSize)));\n    const header",
+        "const frames = Math.min(all, most);",
+        "const frames = Math.min(file && all > 0 ? Math.floor((fstatSync(file).size - 32) / (24 + pageSize)) : 0, most);",
       ],
     ],
+    only: "reads no further than SQLite says",
   },
   {
     ...ATTACHED,
@@ -87,16 +90,22 @@ const MUTANTS: readonly Mutant[] = [
   },
   {
     ...ATTACHED,
+    bug: "a seal gives up at once while the app's own checkpoint is under way",
+    edits: [["const SEAL_TRIES = 100;", "const SEAL_TRIES = 1;"]],
+    only: "sealedCheckpoint",
+  },
+  {
+    ...ATTACHED,
     bug: "pages are read from a log that the next writer may overwrite",
-    edits: [["if (checkpointed) return readPage(database, (page - 1) * pageSize, pageSize);", ""]],
+    edits: [["if (isCheckpointed) return readPage(", "if (isCheckpointed && pageSize === 0) return readPage("]],
   },
   {
     ...ATTACHED,
     bug: "a snapshot takes nothing from the log",
     edits: [
       [
-        "const inWal = sealedThen ? undefined : overlay?.pages;",
-        "const inWal = overlay?.pages === undefined ? overlay : undefined;",
+        "const inWal = sealedThen ? undefined : overlay?.changes.pages;",
+        "const inWal = new Map<PageNumber, number>();",
       ],
     ],
     only: "snapshot",
@@ -104,7 +113,7 @@ const MUTANTS: readonly Mutant[] = [
   {
     ...ATTACHED,
     bug: "a snapshot reads from a log that the next writer may overwrite",
-    edits: [["const inWal = sealedThen ? undefined : overlay?.pages;", "const inWal = overlay?.pages;"]],
+    edits: [["sealedThen ? undefined : overlay?.changes.pages;", "overlay?.changes.pages;"]],
     only: "snapshot",
   },
   {
@@ -131,7 +140,7 @@ const MUTANTS: readonly Mutant[] = [
   {
     ...ATTACHED,
     bug: "the log is resumed by its length alone",
-    edits: [["withWal((file) => file !== undefined && stillAt(file, from))", "frames >= 0"]],
+    edits: [["frames >= from.frame && isStillAt(from)", "frames >= from.frame && (frames > 0 || isStillAt(from))"]],
     only: "resume",
   },
   {
@@ -150,7 +159,7 @@ const MUTANTS: readonly Mutant[] = [
     ...READ,
     bug: "the running checksum is not looked at",
     edits: [
-      ["if (checksum[0] !== found.checksum[0] || checksum[1] !== found.checksum[1])", "if (checksum.length !== 2)"],
+      ["if (s0 !== found.checksum[0] || s1 !== found.checksum[1]) {", "if (s0 === undefined || s1 === undefined) {"],
     ],
   },
   {
@@ -203,13 +212,9 @@ const MUTANTS: readonly Mutant[] = [
   },
   {
     ...REPLICATOR,
+    file: "src/replica/upload.ts",
     bug: "moves on before the store has answered",
-    edits: [
-      [
-        "await upload(key(SYNC_LEVEL, { min: txid, max: txid }), body, { timestampMs, signal });",
-        "const body2 = [...body()];\n    acked = position;\n    lastTxid = txid;\n    attached.advance(mark);\n    shipment = undefined;\n    await upload(key(SYNC_LEVEL, { min: txid, max: txid }), () => body2, { timestampMs, signal });",
-      ],
-    ],
+    edits: [["if (!(await store.put(key,", "replicated = txid;\n    if (!(await store.put(key,"]],
     only: "a store that fails",
   },
   {
@@ -217,30 +222,36 @@ const MUTANTS: readonly Mutant[] = [
     bug: "what is under way is not noted before it is uploaded",
     edits: [
       [
-        "await writeState(stateDirectory, { databaseId, replica: store.address, acked, pending: position });",
-        "void writeState;",
+        "await writeState(stateDirectory, { databaseId, replica: store.address, acked, pending, begun, durable });",
+        "void [writeState, acked, durable];",
       ],
     ],
     only: "a start on a volume",
   },
   {
     ...REPLICATOR,
+    file: "src/replica/upload.ts",
     bug: "whatever stands under our name counts as our own",
     edits: [
-      ["if (stored !== undefined && (await sameBytes(stored, body()))) return;", "if (stored !== undefined) return;"],
+      [
+        "if (stored !== undefined && (await sameBytes(stored, toAsync(body)))) return;",
+        "if (stored !== undefined) return;",
+      ],
     ],
     only: "a store that fails",
   },
   {
     ...REPLICATOR,
+    file: "src/replica/upload.ts",
     bug: "nothing under our name counts as our own",
-    edits: [["if (stored !== undefined && (await sameBytes(stored, body()))) return;", ""]],
+    edits: [["if (stored !== undefined && (await sameBytes(stored, toAsync(body)))) return;", ""]],
     only: "a store that fails",
   },
   {
     ...REPLICATOR,
+    file: "src/replica/same-bytes.ts",
     bug: "a longer file that begins like ours counts as our own",
-    edits: [["return offset === expected.byteLength;", "return offset >= expected.byteLength / 2;"]],
+    edits: [["mine.byteLength === theirs.byteLength", "mine.byteLength >= theirs.byteLength"]],
     only: "a store that fails",
   },
   {
@@ -248,37 +259,48 @@ const MUTANTS: readonly Mutant[] = [
     bug: "a sync goes on as long as the app commits",
     edits: [
       [
-        "return captureNext() ? files + (await shipBegun(signal)) : files;",
-        "let all = files;\n    while (captureNext()) all += await shipBegun(signal);\n    return all;",
+        "const files = await upload(signal);\n      if",
+        "let files = await upload(signal);\n      while (await capture(signal)) files += await upload(signal);\n      if",
       ],
     ],
     only: "sync",
   },
   {
-    ...REPLICATOR,
+    ...CAPTURE,
     bug: "a broken log is passed over in silence",
     edits: [
-      ['if (found.kind === "broken") beginFullCopy(found.reason);', 'if (found.kind === "broken") return false;'],
+      [
+        'if (found.kind === "broken") await copyWhole(found.reason, signal);',
+        'if (found.kind === "broken") return false;',
+      ],
     ],
-    test: "test/unit/replica/replicator.test.ts",
+    only: "breaks off",
   },
   {
-    ...REPLICATOR,
+    ...CAPTURE,
     bug: "the tail is read from the log after the seal",
-    edits: [["shipment = { ...tail, body: () => bytes };", "shipment = bytes.length > 0 ? tail : tail;"]],
+    edits: [["unstaged = { ...shipment, body: () => bytes };", "unstaged = bytes.length > 0 ? shipment : shipment;"]],
+    only: "a log that writers keep long",
   },
   {
-    ...REPLICATOR,
+    ...CAPTURE,
     bug: "the log is sealed though it could not be copied",
     edits: [
       ['if (found.kind !== "changes") return found.kind === "nothing";', 'if (found.kind !== "changes") return true;'],
     ],
+    only: "a log that writers keep long",
   },
   {
-    ...REPLICATOR,
-    bug: "the log is checkpointed in one step, before it is copied",
-    edits: [["await attached.handOver(copy);\n      if (attached.walState()", "if (attached.walState()"]],
-    only: "maintain",
+    ...CAPTURE,
+    bug: "our hold stays where it was when the log was checkpointed",
+    edits: [["attached.checkpoint();\n      await moveOn(signal);", "attached.checkpoint();"]],
+    only: "the log",
+  },
+  {
+    ...CAPTURE,
+    bug: "our hold stays on the start of a log that was emptied",
+    edits: [["if (attached.isSealed && isAtLeast(MOVE_FROM)) return true;", ""]],
+    only: "the log",
   },
   {
     file: "src/replica/inspect.ts",
@@ -290,7 +312,12 @@ const MUTANTS: readonly Mutant[] = [
     ...RESTORE,
     file: "src/replica/ltx/plan.ts",
     bug: "a hole in the history is not noticed",
-    edits: [["if (beyond !== undefined) throw hole(reached, beyond);", ""]],
+    edits: [
+      [
+        "if (beyond !== undefined && !all.some((file) => fills(file, reached, beyond))) throw hole(reached, beyond);",
+        "",
+      ],
+    ],
   },
   {
     ...RESTORE,
@@ -323,18 +350,25 @@ const MUTANTS: readonly Mutant[] = [
     file: "src/replica/state.ts",
     test: "test/unit/replica/state.test.ts",
     bug: "a damaged state is taken for a sound one",
-    edits: [["if (text !== `", "if (text === `"]],
+    edits: [["if (text !== sealed(json))", "if (text.length !== sealed(json).length)"]],
   },
   {
-    file: "src/replica/follow.ts",
-    test: "test/unit/replica/follow.test.ts",
+    ...FOLLOW,
+    bug: "captures keep no interval",
+    edits: [["await busyTime(startedMs + syncIntervalMs,", "await busyTime(startedMs,"]],
+    only: "keeps the interval between two captures",
+  },
+  {
+    ...FOLLOW,
+    bug: "captures wait for the interval's end, however fast the log grows",
+    edits: [["if (replicator.isCaptureDue) return true;", ""]],
+    only: "captures ahead of the interval",
+  },
+  {
+    ...FOLLOW,
     bug: "uploads keep no interval",
-    edits: [
-      [
-        "earliestMs = shipped ? clock.monotonic() + syncIntervalMs : 0;",
-        "earliestMs = shipped ? clock.monotonic() : syncIntervalMs * 0;",
-      ],
-    ],
+    edits: [["earliestMs = startedMs + syncIntervalMs;", "earliestMs = startedMs;"]],
+    only: "keeps the interval between two uploads",
   },
   {
     ...LEVELS,
@@ -639,6 +673,12 @@ const MUTANTS: readonly Mutant[] = [
     test: TABLE,
     bug: "a second stop signal is only passed on",
     edits: [["if (stop !== undefined) {", "if (stop !== undefined && stop.number < 0) {"]],
+  },
+  {
+    file: "src/supervisor/while-running.ts",
+    test: TABLE,
+    bug: "a keeper that died once is missed as long as one that dies again and again",
+    edits: [["deaths === 1 ? FIRST_KEEPER_MS : backOffMs(deaths - 1)", "Math.max(FIRST_KEEPER_MS, backOffMs(deaths))"]],
   },
   {
     file: "src/supervisor/app.ts",

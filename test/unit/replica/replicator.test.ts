@@ -527,6 +527,22 @@ describe("the log", () => {
     expect(replica.fullCopies).toHaveLength(1);
     expect(await replica.judge()).toEqual({ n: 120 });
   });
+
+  it("is due long before the app thinks of a checkpoint, where our hold is at the start of it", async () => {
+    await using replica = await replicated(driver, { pageSize: 512 });
+    await replica.sync();
+    await replica.app.commit(40, { payloadBytes: 20_000, keep: 5 });
+    await replica.sync();
+    expect(replica.attached.isSealed).toBe(true);
+    await replica.app.commit(); // begins the log anew
+    expect(replica.replicator.isCaptureDue).toBe(false);
+    await replica.app.commit(10, { payloadBytes: 20_000, keep: 5 });
+    expect(replica.attached.walState().frames).toBeLessThan(1000); // SQLite's own default
+    expect(replica.replicator.isCaptureDue).toBe(true);
+    await replica.capture();
+    expect(replica.attached.isSealed).toBe(false);
+    expect(replica.replicator.isCaptureDue).toBe(false);
+  });
 });
 
 describe("a log that writers keep long", () => {
@@ -547,9 +563,13 @@ describe("a log that writers keep long", () => {
     const commit = () => commitMeanwhile(replica.path, 3000);
     script.set("checkpoint", [commit]); // so that the gentle way fails
     script.set("reader ended", [() => {}, commit]); // after all was copied: the tail
-    script.set("write lock released", [() => commitMeanwhile(replica.path, 3_000_000)]); // as far as the tail reached
+    script.set("write lock released", [() => commitMeanwhile(replica.path, 6_000_000)]);
     await replica.sync();
     expect([...script.values()]).toEqual([[], [], []]);
+    const { attached } = replica;
+    const { frames } = attached.walState();
+    expect(attached.uncapturedFrames()).toBe(frames); // the log was begun anew,
+    expect(attached.position).toMatchObject({ kind: "log", frame: expect.toSatisfy((tail) => tail < frames) }); // to behind the tail
     await replica.sync();
     expect(await replica.judge()).toEqual({ n: 113 });
     expect(replica.fullCopies).toHaveLength(1);

@@ -6,6 +6,7 @@ import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
 import { attach, type Position } from "../../../src/sqlite/attached.ts";
 import { SqliteError } from "../../../src/sqlite/driver.ts";
+import { SQLITE_BUSY } from "../../../src/sqlite/result-codes.ts";
 import { type App, commitMeanwhile, startApp } from "../../support/app.ts";
 import { installedDriver } from "../../support/driver.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
@@ -533,6 +534,22 @@ describe("sealedCheckpoint", () => {
     const last = await app.commit(2);
     expect(copy.catchUp()).toBe("changes");
     expect(copy.judge()).toEqual({ n: last });
+  });
+
+  it("waits for the app's own checkpoint where that one is under way", async () => {
+    let busyTries = 0;
+    const before = (sql: string) => {
+      if (busyTries === 0 || !sql.includes("PASSIVE")) return;
+      busyTries -= 1;
+      throw new SqliteError("database is locked", SQLITE_BUSY);
+    };
+    await using held = await hold(watched(driver, { before }));
+    const { app, attached, copy } = held;
+    copy.begin();
+    await app.commit(3);
+    busyTries = 10;
+    expect(attached.sealedCheckpoint(() => copy.catchUp() === "changes")).toBe(true);
+    expect(busyTries).toBe(0);
   });
 
   it("leaves a reader behind, and no lock, where the checkpoint fails", async () => {
