@@ -299,7 +299,7 @@ const MUTANTS: readonly Mutant[] = [
   {
     ...CAPTURE,
     bug: "our hold stays on the start of a log that was emptied",
-    edits: [["if (attached.isSealed && isAtLeast(MOVE_FROM)) return true;", ""]],
+    edits: [["if (attached.isSealed && isAtLeast(MOVE_FROM, uncaptured)) return true;", ""]],
     only: "the log",
   },
   {

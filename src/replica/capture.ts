@@ -276,8 +276,9 @@ export function createCapturer({
 
     /** True where so much is in the log that it should be captured now, or our hold be moved forward. */
     get isDue(): boolean {
-      if (attached.isSealed && isAtLeast(MOVE_FROM)) return true;
-      return next.kind !== "let go" && isAtLeast(CAPTURE_FROM, attached.uncapturedFrames());
+      const uncaptured = attached.uncapturedFrames();
+      if (attached.isSealed && isAtLeast(MOVE_FROM, uncaptured)) return true;
+      return next.kind !== "let go" && isAtLeast(CAPTURE_FROM, uncaptured);
     },
 
     /** Stages all that was committed before the call, and keeps the log short. Gives whether anything was staged. */
