@@ -23,6 +23,7 @@ import { locateDatabase, observe } from "../steps/observe.ts";
 import { controlSocket, stateDirectory } from "../steps/places.ts";
 import { type Replication, replicate } from "../steps/replicate.ts";
 import { restore } from "../steps/restore.ts";
+import { rollBackHotJournal } from "../steps/roll-back.ts";
 import { isUnfinished } from "../steps/unfinished.ts";
 import { startControl } from "./control.ts";
 import { createStopBudget, lastSync } from "./last-sync.ts";
@@ -161,6 +162,7 @@ export async function lockAndPlan(
     if (again) await requireLeaseStillOurs(path, context);
     // Nothing is unfinished where an app runs, and nothing may be cut under it.
     else if (isUsed && isUnfinished(path)) await (await import("../steps/recover.ts")).recover(path, context);
+    else if (isUsed) rollBackHotJournal(path, await context.sqlite(dirname(path)));
     return { ...(await planUnderLease(planAnew, context)), [Symbol.dispose]: () => lock.close() };
   } catch (error) {
     lock.close();

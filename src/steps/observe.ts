@@ -206,7 +206,8 @@ export function lookAtDatabase(path: string): DatabaseFile {
   }
   const sizeBytes = stats?.size ?? 0;
   const state = stats === undefined ? "absent" : sizeBytes === 0 ? "empty" : "present";
-  if (state === "present") requireDatabase(path, sizeBytes);
+  // What is still being made is made anew, whatever it looks like.
+  if (state === "present" && !existsSync(unbornMark(path))) requireDatabase(path, sizeBytes);
   const orphans =
     state === "present"
       ? []
@@ -234,14 +235,19 @@ function requireDatabase(path: string, sizeBytes: number): void {
   closeSync(file);
   const header = decodeDatabaseHeader(bytes.subarray(0, length));
   if (typeof header === "string") throw new FlysqliteError("E_DB_INVALID", `Cannot use "${path}": ${header}`);
-  const hasLog = (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
+  // A process that was killed in a checkpoint, or in a commit, leaves a file that SQLite makes whole of its log or journal.
+  const isUnfinished = ["-wal", "-journal"].some((suffix) => (sizeOf(`${path}${suffix}`) ?? 0) > 0);
   const expectedBytes = header.pageCount * header.pageSize;
-  if (!hasLog && header.pageCountIsCurrent && sizeBytes < expectedBytes) {
+  if (!isUnfinished && header.pageCountIsCurrent && sizeBytes < expectedBytes) {
     throw new FlysqliteError(
       "E_DB_INVALID",
       `Cannot use "${path}": it has ${sizeBytes} bytes, and its header says ${expectedBytes}`,
     );
   }
+}
+
+function sizeOf(path: string): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.size;
 }
 
 function lookAtEntry(path: string, database: DatabaseFile): Entry {

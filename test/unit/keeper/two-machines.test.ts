@@ -183,6 +183,13 @@ describe.each(["bucket", "directory"] as const)("two machines and a %s", (kind) 
     first.signal("SIGCONT"); // before the other one has written anything
     expect(await first.ended).toBe(76);
     expect([...a.acknowledged]).not.toContain(next); // it arrived, and does not count: its lease was another's
+    // On a busy machine the halted one may find its lease gone before its upload is out: then nothing is there first.
+    if ((await entries()).length === 1) {
+      await b.write();
+      await acknowledged(b, "b1");
+      expect(await expectOneHistory()).toEqual(["a1", "b1"]);
+      return;
+    }
     expect(await entries()).toEqual(["a1", "a2"]);
     await b.write();
     await second.line(/was written by someone else/);

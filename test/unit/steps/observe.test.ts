@@ -4,6 +4,7 @@ import {
   appendFileSync,
   chmodSync,
   copyFileSync,
+  existsSync,
   linkSync,
   mkdirSync,
   readdirSync,
@@ -16,6 +17,7 @@ import {
 } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { dirname, join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { Clock } from "../../../src/base/context.ts";
 import type { FlysqliteError } from "../../../src/base/errors.ts";
@@ -30,6 +32,7 @@ import type { StepContext } from "../../../src/steps/context.ts";
 import { observe } from "../../../src/steps/observe.ts";
 import { stateDirectory, unbornMark } from "../../../src/steps/places.ts";
 import { createReplicaStore } from "../../../src/steps/replica-store.ts";
+import { rollBackHotJournal } from "../../../src/steps/roll-back.ts";
 import { writeUnfinished } from "../../../src/steps/unfinished.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 import { firstStart, settings as usual } from "../plan/facts.ts";
@@ -374,6 +377,23 @@ describe("observe on the database", () => {
     expect(await facts()).toMatchObject({ database: { state: "present" }, migrations: { kind: "up-to-date" } });
   });
 
+  it("lets a file be shorter than its header says where a journal puts back what was before", async () => {
+    const { onVolume, facts } = world();
+    await makeDatabase(onVolume);
+    {
+      copyFileSync(onVolume, `${onVolume}.open`);
+      using database = new DatabaseSync(`${onVolume}.open`);
+      database.exec("PRAGMA cache_size = 2; BEGIN; CREATE TABLE large (content)");
+      const insert = database.prepare("INSERT INTO large VALUES (zeroblob(3000))");
+      for (let i = 0; i < 50; i += 1) insert.run();
+      for (const suffix of ["", "-journal"]) copyFileSync(`${onVolume}.open${suffix}`, `${onVolume}${suffix}`);
+    }
+    patch(onVolume, 28, [0, 0, 1, 0]); // as a commit writes it before the last pages
+    rollBackHotJournal(onVolume, await driver); // as a start does first
+    expect(await facts()).toMatchObject({ database: { state: "present" }, migrations: { kind: "up-to-date" } });
+    expect(existsSync(`${onVolume}-journal`)).toBe(false);
+  });
+
   it.each([
     ["a directory", (path: string) => mkdirSync(path), "is not a regular file"],
     ["a link", (path: string) => symlinkSync("/elsewhere.db", path), "is not a regular file"],
@@ -396,6 +416,7 @@ describe("observe on the database", () => {
     await makeDatabase(onVolume);
     mkdirSync(stateDirectory(onVolume));
     writeFileSync(unbornMark(onVolume), "");
+    truncateSync(onVolume, 4096); // as a kill may leave it
     expect(await facts()).toMatchObject({ unborn: true, migrations: undefined });
   });
 

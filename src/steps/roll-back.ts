@@ -1,0 +1,24 @@
+// Finishes what SQLite would finish itself, if a connection that can write came first.
+
+import { existsSync, statSync } from "node:fs";
+import type { Driver } from "../sqlite/driver.ts";
+import { unbornMark } from "./places.ts";
+
+/**
+ * Rolls back the transaction in which a process was killed, where the database keeps a rollback journal: a start looks at
+ * databases through connections that can't write, and those find none that they could read. Source:
+ * https://sqlite.org/lockingv3.html, section 4.1. What is still being made is made anew, whatever it looks like.
+ *
+ * A journal that belongs to nobody, or to a transaction of an app that runs, is left alone, by SQLite's own rules. Throws
+ * SqliteError where the file can't be read.
+ */
+export function rollBackHotJournal(path: string, driver: Driver): void {
+  const journal = statSync(`${path}-journal`, { throwIfNoEntry: false });
+  if (journal === undefined || journal.size === 0 || !existsSync(path) || existsSync(unbornMark(path))) return;
+  const connection = driver.open(path, { busyTimeoutMs: 5000 });
+  try {
+    connection.all("SELECT 1 FROM sqlite_schema LIMIT 1");
+  } finally {
+    connection.close();
+  }
+}
