@@ -270,16 +270,27 @@ async function runKeeper(words: readonly string[], { again }: { readonly again: 
   }
 }
 
-/** A dry run, or that and the doctor's probes. */
-async function runLook(words: Run | Doctor): Promise<number> {
+/** Ends what is under way at SIGINT and SIGTERM; `status` is what we then end with. */
+function stopOnSignals(): { readonly signal: AbortSignal; readonly status: number } {
   const stop = new AbortController();
-  let stopStatus = 0;
+  let status = 0;
   for (const name of ["SIGINT", "SIGTERM"] as const) {
     process.on(name, (_signal: NodeJS.Signals, number: number) => {
-      stopStatus = 128 + number;
+      status = 128 + number;
       stop.abort(new Error(`stopped by ${name}`));
     });
   }
+  return {
+    signal: stop.signal,
+    get status() {
+      return status;
+    },
+  };
+}
+
+/** A dry run, or that and the doctor's probes. */
+async function runLook(words: Run | Doctor): Promise<number> {
+  const stop = stopOnSignals();
   const telling = {
     json: words.json,
     print: (text: string) => print(redact(text)),
@@ -303,7 +314,7 @@ async function runLook(words: Run | Doctor): Promise<number> {
     const { doctorCommand } = await import("./commands/doctor.ts");
     return await doctorCommand(context, await readEarly(words), { ...telling, keeperSqlite: told.sqlite });
   } catch (error) {
-    if (stop.signal.aborted) return stopStatus;
+    if (stop.signal.aborted) return stop.status;
     if (words.json) telling.answer(await refusalOf(words.kind, asRefusal(error).failures));
     throw error;
   }
@@ -331,14 +342,7 @@ async function readEarly(words: Run | Doctor): Promise<ToldEarly> {
 }
 
 async function runReplicaCommand(words: ReplicaCommand): Promise<number> {
-  const stop = new AbortController();
-  let stopStatus = 0;
-  for (const name of ["SIGINT", "SIGTERM"] as const) {
-    process.on(name, (_signal: NodeJS.Signals, number: number) => {
-      stopStatus = 128 + number;
-      stop.abort(new Error(`stopped by ${name}`));
-    });
-  }
+  const stop = stopOnSignals();
   const { createProgress } = await import("./cli/progress.ts");
   const progress = createProgress(process.stderr, systemClock);
   try {
@@ -355,7 +359,7 @@ async function runReplicaCommand(words: ReplicaCommand): Promise<number> {
     }
     return 0;
   } catch (error) {
-    if (stop.signal.aborted) return stopStatus;
+    if (stop.signal.aborted) return stop.status;
     throw error;
   } finally {
     progress.end();
@@ -364,14 +368,7 @@ async function runReplicaCommand(words: ReplicaCommand): Promise<number> {
 
 /** Commands that change the database, or look at what is pending for it. */
 async function runDatabaseCommand(words: DatabaseCommand): Promise<number> {
-  const stop = new AbortController();
-  let stopStatus = 0;
-  for (const name of ["SIGINT", "SIGTERM"] as const) {
-    process.on(name, (_signal: NodeJS.Signals, number: number) => {
-      stopStatus = 128 + number;
-      stop.abort(new Error(`stopped by ${name}`));
-    });
-  }
+  const stop = stopOnSignals();
   const { json } = words;
   try {
     const { lockAndPlan } = await import("./keeper/keeper.ts");
@@ -396,7 +393,7 @@ async function runDatabaseCommand(words: DatabaseCommand): Promise<number> {
     }
     return 0;
   } catch (error) {
-    if (stop.signal.aborted) return stopStatus;
+    if (stop.signal.aborted) return stop.status;
     const { renderRefusalJson } = await import("./cli/render-plan.ts");
     if (json) print(renderRefusalJson(asRefusal(error).failures));
     throw error;

@@ -75,10 +75,13 @@ export type CommandLine =
   | { readonly kind: "completion"; readonly shell: Shell }
   | {
       readonly kind: "init";
+      /** Writes without a question. */
       readonly yes: boolean;
+      /** Shows what it would write, and ends. */
       readonly dry: boolean;
       /** Files that exist are made anew, in place of edited. */
       readonly force: boolean;
+      /** Prints the files whole in place of writing them. */
       readonly stdout: boolean;
       readonly litestreamYml: boolean;
       /** The Prisma schema, or its directory, where it isn't where Prisma looks. */

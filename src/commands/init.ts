@@ -5,23 +5,14 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { FlysqliteError } from "../base/errors.ts";
 import { version } from "../base/version.ts";
+import type { CommandLine } from "../cli/arguments.ts";
 import { detect } from "../init/detect.ts";
 import { unifiedDiff } from "../init/diff.ts";
 import type { ProjectFacts } from "../init/facts.ts";
 import { look } from "../init/look.ts";
 import { changesOf, type FileChange, makeFiles, type Plan } from "../init/make-files.ts";
 
-export type InitWords = {
-  /** Writes without a question. */
-  readonly yes: boolean;
-  /** Shows what it would write, and ends. */
-  readonly dry: boolean;
-  readonly force: boolean;
-  /** Prints the files whole in place of writing them. */
-  readonly stdout: boolean;
-  readonly litestreamYml: boolean;
-  readonly schema: string | undefined;
-};
+export type InitWords = Omit<Extract<CommandLine, { kind: "init" }>, "kind">;
 
 export type InitContext = {
   readonly appDirectory: string;

@@ -11,9 +11,11 @@ import { openForGood } from "../sqlite/restore-point.ts";
 import { type AppBundle, openBundle } from "../steps/app-bundle.ts";
 import type { StepContext } from "../steps/context.ts";
 import { deploy, holdBy, prepareDeployment } from "../steps/deploy.ts";
+import { hasContent } from "../steps/has-content.ts";
 import { lockDatabase } from "../steps/lock.ts";
 import { lookForMigrations } from "../steps/migrate.ts";
 import { locateDatabase } from "../steps/observe.ts";
+import { openToLook } from "../steps/pending.ts";
 import { recover } from "../steps/recover.ts";
 import { replicate } from "../steps/replicate.ts";
 import { restore } from "../steps/restore.ts";
@@ -140,7 +142,7 @@ async function readStatus(path: string, bundle: AppBundle, { sqlite }: StepConte
     unknown: [],
     edited: [],
   } as const;
-  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0) return { ...status, state: "absent", pending: all };
+  if (!hasContent(path)) return { ...status, state: "absent", pending: all };
   const unfinished = await readUnfinished(path);
   if (unfinished?.phase === "migrate") return { ...status, state: "unfinished", pending: unfinished.names };
   const ledger = readLedgerOf(path, await sqlite(dirname(path)));
@@ -154,9 +156,7 @@ async function readStatus(path: string, bundle: AppBundle, { sqlite }: StepConte
 }
 
 function readLedgerOf(path: string, driver: Awaited<ReturnType<StepContext["sqlite"]>>): Ledger {
-  const hasContent = (suffix: string) => (statSync(`${path}${suffix}`, { throwIfNoEntry: false })?.size ?? 0) > 0;
-  const immutable = !hasContent("-wal") && !hasContent("-journal");
-  using connection = driver.open(path, { readOnly: true, immutable, busyTimeoutMs: 5000 });
+  using connection = openToLook(path, driver);
   return readLedger(connection);
 }
 

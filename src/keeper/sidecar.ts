@@ -1,7 +1,7 @@
 // The data process without an app: replicates a database where it is, while somebody else starts and stops what writes
 // to it. It links, restores, migrates and seeds nothing.
 
-import { accessSync, constants, existsSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { describe, FlysqliteError } from "../base/errors.ts";
 import { info, warn } from "../base/events.ts";
@@ -12,6 +12,7 @@ import { forgetPlaces } from "../replica/state.ts";
 import type { Connection } from "../sqlite/driver.ts";
 import type { StepContext } from "../steps/context.ts";
 import { findDatabaseInPlace } from "../steps/find-database.ts";
+import { hasContent } from "../steps/has-content.ts";
 import { type Leased, planUnderLease, whileHeld } from "../steps/lease.ts";
 import { lockDatabase } from "../steps/lock.ts";
 import { observeInPlace } from "../steps/observe-in-place.ts";
@@ -190,10 +191,6 @@ async function planInPlace(path: string, context: StepContext): Promise<Replicat
     if (isInvalid && hasContent(`${path}-journal`)) return undefined;
     throw error;
   }
-}
-
-function hasContent(path: string): boolean {
-  return (statSync(path, { throwIfNoEntry: false })?.size ?? 0) > 0;
 }
 
 async function lockInPlace(path: string, context: StepContext): Promise<Connection> {

@@ -20,20 +20,14 @@ import { FIRST_TXID, formatTxid, NO_TXID, type Txid } from "./ltx/txid.ts";
 import { type Backlog, createProgress } from "./progress.ts";
 import { releasing } from "./release.ts";
 import { counted, openStaging, type Staging } from "./staging.ts";
-import { markOf, type ReplicatedPosition, type UploadMark, writeCaptured, writeState } from "./state.ts";
+import { markOf, type Remembered, writeCaptured, writeState } from "./state.ts";
 import { createUploader } from "./upload.ts";
 
 /** How the history in the replica goes on. */
-export type Start = {
+export type Start = Remembered & {
   readonly databaseId: string;
   /** The replica's last transaction; 0 where it is empty. */
   readonly lastTxid: Txid;
-  /** Where the log was copied to, as far as that is known; the newest first. */
-  readonly known: readonly ReplicatedPosition[];
-  /** Uploads of earlier starts that may have arrived. */
-  readonly begun: readonly UploadMark[];
-  /** What is staged up to there is the database's history; what is behind it may be of a time before a power cut. */
-  readonly durable: Txid;
 };
 
 /** So many uploads of unknown outcome are remembered: more than one or two are there only after several odd ends. */

@@ -14,7 +14,6 @@ import type { ReplicatedPosition } from "./state.ts";
 export type Shipment = {
   readonly header: LtxHeader;
   readonly position: ReplicatedPosition;
-  readonly timestampMs: number;
   /** Size of the database after it, in bytes. */
   readonly databaseBytes: number;
   /** The file's bytes; the same each time, as long as the database's readers stay open. */
@@ -57,7 +56,6 @@ export function shipChanges(
   return {
     header,
     position: { txid, pageCount: changes.commitSize, position: mark.position },
-    timestampMs,
     databaseBytes: changes.commitSize * pageSize,
     body: (options) => encodeLtx(header, readPages(numbers, page), options),
     mark,
@@ -74,7 +72,6 @@ export function shipCopy(snapshot: Snapshot, { txid, pageSize, timestampMs }: Co
   return {
     header,
     position: { txid, pageCount, position: mark.position },
-    timestampMs,
     databaseBytes: pageCount * pageSize,
     body: (options) => encodeLtx(header, readPages(allPages(pageCount, pageSize), page), options),
     mark,

@@ -129,7 +129,7 @@ export async function openStaging({
      * is left of it, where the volume is full or too much waits for the bucket already.
      */
     async write(
-      { position: { txid }, body, timestampMs, databaseBytes }: Shipment,
+      { header: { timestampMs }, position: { txid }, body, databaseBytes }: Shipment,
       { replicated }: { readonly replicated: Txid },
     ): Promise<StagedFile> {
       const waitingBytes = files.reduce((sum, file) => (file.txid > replicated ? sum + file.sizeBytes : sum), 0);

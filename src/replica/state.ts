@@ -115,19 +115,31 @@ function displaced(position: ReplicatedPosition): ReplicatedPosition {
   return { ...position, position: { kind: "file", sizeBytes: 0, modifiedMs: 0 } };
 }
 
-/** What uploads were begun, and what is durable, as far as `directory` knows. */
-export async function readUploads(directory: string): Promise<Required<Pick<ReplicationState, "begun" | "durable">>> {
-  const { begun = [], durable = NO_TXID } = (await readState(directory)) ?? {};
-  return { begun, durable };
+/** What a start goes on from. */
+export type Remembered = {
+  /** Where the log was copied to, as far as that is known; the newest first. */
+  readonly known: readonly ReplicatedPosition[];
+  /** Uploads of earlier starts that may have arrived. */
+  readonly begun: readonly UploadMark[];
+  /** What is staged up to there is the database's history; what is behind it may be of a time before a power cut. */
+  readonly durable: Txid;
+};
+
+export const NOTHING_REMEMBERED: Remembered = { known: [], begun: [], durable: NO_TXID };
+
+/** All that `directory` remembers, from both files. */
+export async function readRemembered(directory: string): Promise<Remembered> {
+  const captured = await readCaptured(directory);
+  const state = await readState(directory);
+  const known = [captured, state?.pending, state?.acked]
+    .filter((position) => position !== undefined)
+    .sort((a, b) => (a.txid < b.txid ? 1 : a.txid > b.txid ? -1 : 0));
+  return { known, begun: state?.begun ?? [], durable: state?.durable ?? NO_TXID };
 }
 
 /** The positions in `directory` that copying may go on from, the newest first. */
 export async function readPositions(directory: string): Promise<readonly ReplicatedPosition[]> {
-  const captured = await readCaptured(directory);
-  const state = await readState(directory);
-  return [captured, state?.pending, state?.acked]
-    .filter((position) => position !== undefined)
-    .sort((a, b) => (a.txid < b.txid ? 1 : a.txid > b.txid ? -1 : 0));
+  return (await readRemembered(directory)).known;
 }
 
 /** Notes at a clean end that the replica holds `txid`, so that the next start need not ask whose its newest file is. */

@@ -137,7 +137,8 @@ export function createUploader({
     sendAtOnce: (shipment: Shipment, { signal }: { readonly signal: AbortSignal }): Promise<void> =>
       serial(async () => {
         await drain(signal);
-        const { header, position, timestampMs, databaseBytes, body } = shipment;
+        const { header, position, databaseBytes, body } = shipment;
+        const { timestampMs } = header;
         await begin(header, signal);
         await put({ txid: position.txid, sizeBytes: databaseBytes, timestampMs, body: async () => body() }, signal);
       }),

@@ -28,6 +28,7 @@ import { DATABASE_HEADER_SIZE, decodeDatabaseHeader } from "../sqlite/header.ts"
 import type { AppBundle } from "./app-bundle.ts";
 import { findCommand } from "./command.ts";
 import type { StepContext } from "./context.ts";
+import { hasContent } from "./has-content.ts";
 import { readLitestreamState } from "./litestream-state.ts";
 import { observeNewest, observeReplica } from "./observe-replica.ts";
 import { findPending } from "./pending.ts";
@@ -236,7 +237,7 @@ function requireDatabase(path: string, sizeBytes: number): void {
   const header = decodeDatabaseHeader(bytes.subarray(0, length));
   if (typeof header === "string") throw new FlysqliteError("E_DB_INVALID", `Cannot use "${path}": ${header}`);
   // A process that was killed in a checkpoint, or in a commit, leaves a file that SQLite makes whole of its log or journal.
-  const isUnfinished = ["-wal", "-journal"].some((suffix) => (sizeOf(`${path}${suffix}`) ?? 0) > 0);
+  const isUnfinished = ["-wal", "-journal"].some((suffix) => hasContent(`${path}${suffix}`));
   const expectedBytes = header.pageCount * header.pageSize;
   if (!isUnfinished && header.pageCountIsCurrent && sizeBytes < expectedBytes) {
     throw new FlysqliteError(
@@ -244,10 +245,6 @@ function requireDatabase(path: string, sizeBytes: number): void {
       `Cannot use "${path}": it has ${sizeBytes} bytes, and its header says ${expectedBytes}`,
     );
   }
-}
-
-function sizeOf(path: string): number | undefined {
-  return statSync(path, { throwIfNoEntry: false })?.size;
 }
 
 function lookAtEntry(path: string, database: DatabaseFile): Entry {

@@ -9,6 +9,7 @@ import { type Connection, type Driver, SqliteError } from "../sqlite/driver.ts";
 import { findDamage } from "../sqlite/integrity.ts";
 import type { AppBundle } from "./app-bundle.ts";
 import type { StepContext } from "./context.ts";
+import { hasContent } from "./has-content.ts";
 
 /**
  * Up to this size, in bytes, a database is checked at each start: 16 MB take about 20 ms. Of a larger one a start
@@ -65,8 +66,4 @@ function requireRelated(path: string, { migrations }: AppBundle["manifest"], { r
     ],
     hint: "Mount this app's own volume, or name its own replica; nothing was changed",
   });
-}
-
-function hasContent(path: string): boolean {
-  return (statSync(path, { throwIfNoEntry: false })?.size ?? 0) > 0;
 }

@@ -14,7 +14,7 @@ import { isLtxKey } from "../replica/ltx/names.ts";
 import { NO_TXID } from "../replica/ltx/txid.ts";
 import { createReplicator, type Replicator } from "../replica/replicator.ts";
 import type { Scheduled } from "../replica/schedule.ts";
-import { type ReplicationState, readPositions, readUploads } from "../replica/state.ts";
+import { NOTHING_REMEMBERED, type ReplicationState, readRemembered } from "../replica/state.ts";
 import { attach } from "../sqlite/attached.ts";
 import { openFileStore } from "../storage/file.ts";
 import type { ObjectStore } from "../storage/store.ts";
@@ -75,8 +75,7 @@ export async function replicate(
     start: {
       databaseId: id,
       lastTxid: replica.lastTxid,
-      known: isOurs ? await readPositions(directory) : [],
-      ...(isOurs ? await readUploads(directory) : { begun: [], durable: NO_TXID }),
+      ...(isOurs ? await readRemembered(directory) : NOTHING_REMEMBERED),
     },
     store,
     local: openFileStore(directory, { random, durable: false }),

@@ -1,7 +1,8 @@
 // Finishes what SQLite would finish itself, if a connection that can write came first.
 
-import { existsSync, statSync } from "node:fs";
+import { existsSync } from "node:fs";
 import type { Driver } from "../sqlite/driver.ts";
+import { hasContent } from "./has-content.ts";
 import { unbornMark } from "./places.ts";
 
 /**
@@ -13,12 +14,7 @@ import { unbornMark } from "./places.ts";
  * SqliteError where the file can't be read.
  */
 export function rollBackHotJournal(path: string, driver: Driver): void {
-  const journal = statSync(`${path}-journal`, { throwIfNoEntry: false });
-  if (journal === undefined || journal.size === 0 || !existsSync(path) || existsSync(unbornMark(path))) return;
-  const connection = driver.open(path, { busyTimeoutMs: 5000 });
-  try {
-    connection.all("SELECT 1 FROM sqlite_schema LIMIT 1");
-  } finally {
-    connection.close();
-  }
+  if (!hasContent(`${path}-journal`) || !existsSync(path) || existsSync(unbornMark(path))) return;
+  using connection = driver.open(path, { busyTimeoutMs: 5000 });
+  connection.all("SELECT 1 FROM sqlite_schema LIMIT 1");
 }

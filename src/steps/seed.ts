@@ -30,20 +30,17 @@ export async function seed(plan: Plan, context: StepContext): Promise<void> {
     return;
   }
   const command = plan.seed;
-  const change = {
-    step: "seed",
-    path,
-    names: [command],
-    digest: "",
-    wasWal: true,
-    isNew: true,
-    letGo: () => {},
-  } as const;
   const run = async () => {
     await isMade(); // but for its seed, which is now written down as unfinished
     await runSeed(command, plan, context);
   };
-  await changeSafely({ ...change, copyBecause: "the database is new", run }, context);
+  const change = { ...seedOf(path, command), isNew: true, copyBecause: "the database is new", run };
+  await changeSafely(change, context);
+}
+
+/** What all seeds are as changes. */
+function seedOf(path: string, command: string) {
+  return { step: "seed", path, names: [command], digest: "", wasWal: true, letGo: () => {} } as const;
 }
 
 /** Leaves a database that was just made for a later start to seed, or for `flysqlite seed`. */
@@ -59,16 +56,8 @@ export async function seedByHand(command: string, plan: Plan, context: StepConte
   const answer = await askMigrator({ kind: "prepare", path, setWal: false }, context);
   const { isWal } = requireAnswer(answer, "prepared", "Cannot seed the database");
   const copyBecause = isWal ? undefined : "it has a rollback journal";
-  const change = {
-    step: "seed",
-    path,
-    names: [command],
-    digest: "",
-    wasWal: true,
-    isNew: false,
-    letGo: () => {},
-  } as const;
-  await changeSafely({ ...change, copyBecause, run: () => runSeed(command, plan, context) }, context);
+  const run = () => runSeed(command, plan, context);
+  await changeSafely({ ...seedOf(path, command), isNew: false, copyBecause, run }, context);
 }
 
 async function runSeed(

@@ -1,12 +1,12 @@
 // The image of Dockerfile.example in real containers, and one with no Node in it: as docker or podman run them.
 
 import { chownSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Engine, findEngine, runContainer } from "../support/engine.ts";
 import { buildImages, DISTROLESS, EXAMPLE, INITIALISED } from "../support/example-image.ts";
+import { freePort } from "../support/free-port.ts";
 
 const SEEDED = 2;
 
@@ -66,15 +66,6 @@ function place(engine: Engine) {
     },
     [Symbol.dispose]: () => rmSync(directory, { recursive: true, force: true }),
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("no port was given");
-  return address.port;
 }
 
 describe.skipIf(found === undefined)("in a container", () => {

@@ -3,11 +3,11 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { cpSync, existsSync, mkdirSync, readFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { completionScript } from "../../src/cli/completion.ts";
 import { ROOT } from "../support/box.ts";
+import { freePort } from "../support/free-port.ts";
 import { type PackedPackage, packPackage, writeAppWithPackage } from "../support/package.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
@@ -102,12 +102,3 @@ describe("an app that installs the package", () => {
     }
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("no port was given");
-  return address.port;
-}

@@ -14,10 +14,10 @@ import {
   readFileSync,
   rmSync,
 } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { freePort } from "./free-port.ts";
 import { type Files, writeFiles } from "./project.ts";
 
 export const ROOT = resolve(import.meta.dirname, "../..");
@@ -420,13 +420,4 @@ function stalledPipe(path: string): number {
 function inTerminal(file: string, args: readonly string[]): readonly [string, readonly string[]] {
   const command = [file, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
   return ["script", ["--quiet", "--flush", "--return", "--command", command, "/dev/null"]];
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("no port was given");
-  return address.port;
 }

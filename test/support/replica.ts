@@ -8,7 +8,7 @@ import { planRestore } from "../../src/replica/ltx/plan.ts";
 import { readNewest } from "../../src/replica/newest.ts";
 import type { Start } from "../../src/replica/replicator.ts";
 import { type RestoredDatabase, type RestoreToOptions, restoreTo } from "../../src/replica/restore-to.ts";
-import { readPositions, readState, readUploads } from "../../src/replica/state.ts";
+import { readRemembered, readState } from "../../src/replica/state.ts";
 import type { ObjectStore } from "../../src/storage/store.ts";
 import { judge } from "./workload.ts";
 
@@ -72,7 +72,6 @@ export async function decideStart(
   return {
     databaseId: content.databaseId ?? databaseId,
     lastTxid: content.lastTxid,
-    known: await readPositions(stateDirectory),
-    ...(await readUploads(stateDirectory)),
+    ...(await readRemembered(stateDirectory)),
   };
 }

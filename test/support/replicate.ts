@@ -5,6 +5,7 @@ import { createCatalog } from "../../src/replica/catalog.ts";
 import { unguarded } from "../../src/replica/lease/hold.ts";
 import { NO_TXID } from "../../src/replica/ltx/txid.ts";
 import { createReplicator } from "../../src/replica/replicator.ts";
+import { NOTHING_REMEMBERED } from "../../src/replica/state.ts";
 import { attach } from "../../src/sqlite/attached.ts";
 import type { Driver } from "../../src/sqlite/driver.ts";
 import { openFileStore } from "../../src/storage/file.ts";
@@ -19,7 +20,7 @@ export async function replicateTo(
   const { signal } = new AbortController();
   const replicator = await createReplicator({
     attached,
-    start: { databaseId: systemRandom.uuid(), lastTxid: NO_TXID, known: [], begun: [], durable: NO_TXID },
+    start: { databaseId: systemRandom.uuid(), lastTxid: NO_TXID, ...NOTHING_REMEMBERED },
     store,
     local: openFileStore(stateDirectory, { random: systemRandom, durable: false }),
     stateDirectory,
