@@ -53,7 +53,7 @@ describe("an empty root, with only the C and C++ libraries", () => {
     expect(first.output).toMatch(/seed +\/usr\/local\/bin\/flysqlite --version: done/);
     expect(first.output).toMatch(/stop +everything is in the replica/);
     expect(first.standardOutput).toMatch(/^flysqlite \d/);
-    expect(readdirSync(join(box.replica, "db/ltx")).sort()).toEqual(["0", "9"]);
+    expect(readdirSync(join(box.replica, "db/ltx/0"))).not.toEqual([]);
     box.loseVolume();
     const second = await box.run({ words: ITSELF });
     expect(second.exitStatus, second.output).toBe(0);

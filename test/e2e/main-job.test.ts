@@ -23,7 +23,7 @@ describe("a first start", () => {
     await running.listening();
     expect(await count(running)).toBe(SEEDED);
     expect(readdirSync(box.volume).sort()).toEqual([".dev.db-flysqlite", "dev.db", "dev.db-shm", "dev.db-wal"]);
-    await running.line(/copied the whole database/);
+    await running.line(/snapshot of transaction/);
     expect(readdirSync(join(box.replica, "db/ltx")).sort()).toEqual(["0", "9"]);
     expect(await running.stop()).toBe(0);
     using database = new DatabaseSync(join(box.volume, "dev.db"), { readOnly: true });
