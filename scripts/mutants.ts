@@ -37,6 +37,7 @@ const RESTORE = { file: "src/replica/restore-to.ts", test: "test/unit/replica/re
 const HOLD = { file: "src/replica/lease/hold.ts", test: "test/unit/replica/lease/hold.test.ts" } as const;
 const LEASE_RULES = { file: "src/replica/lease/rules.ts", test: "test/unit/replica/lease/rules.test.ts" } as const;
 const SAFETY = { test: "test/unit/replica/lease/safety.test.ts" } as const;
+const GIVEN_UP = { file: "src/replica/memory.ts", test: "test/unit/replica/given-up.test.ts" } as const;
 const COPY = { file: "src/plan/copy.ts", test: "test/unit/plan/copy.test.ts" } as const;
 
 const MUTANTS: readonly Mutant[] = [
@@ -219,13 +220,9 @@ const MUTANTS: readonly Mutant[] = [
   },
   {
     ...REPLICATOR,
+    file: "src/replica/memory.ts",
     bug: "what is under way is not noted before it is uploaded",
-    edits: [
-      [
-        "await writeState(stateDirectory, { databaseId, replica: store.address, acked, pending, begun, durable });",
-        "void [writeState, acked, durable];",
-      ],
-    ],
+    edits: [["positions.delete(known);\n      await write();", "positions.delete(known);"]],
     only: "a start on a volume",
   },
   {
@@ -600,12 +597,32 @@ const MUTANTS: readonly Mutant[] = [
     test: "test/unit/steps/observe-replica.test.ts",
   },
   {
-    file: "src/replica/replicator.ts",
+    file: "src/replica/memory.ts",
     bug: "what was under way before another try is forgotten",
-    edits: [
-      ["begun = [...mayBeLast, mark].slice(-MOST_BEGUN);", "begun = [mark].slice(-MOST_BEGUN * mayBeLast.length);"],
-    ],
+    edits: [["begun = [...begun.filter(mayBeLast), mark]", "begun = [mark]"]],
     test: "test/unit/replica/outage.test.ts",
+  },
+  {
+    ...GIVEN_UP,
+    bug: "what the replica ends with is forgotten before something else has arrived",
+    edits: [["other.txid >= replicated", "other.txid > replicated"]],
+    only: "an upload of an earlier start",
+  },
+  {
+    ...GIVEN_UP,
+    bug: "an upload that was given up is forgotten",
+    edits: [["givenUp = [...givenUp, ...begun.filter(isBehind)]", "givenUp = [...givenUp]"]],
+  },
+  {
+    ...GIVEN_UP,
+    file: "src/replica/replicator.ts",
+    bug: "a start goes on from an upload that was given up as from what took its place",
+    edits: [
+      [
+        "const isGivenUp = start.newest !== undefined &&",
+        "const isGivenUp = start.lastTxid === NO_TXID && start.newest !== undefined &&",
+      ],
+    ],
   },
   {
     ...REPLICATOR,
@@ -621,7 +638,7 @@ const MUTANTS: readonly Mutant[] = [
   {
     file: "src/replica/newest.ts",
     bug: "a transaction of that number is taken for ours",
-    edits: [["header === mark.header", "header.length === mark.header.length"]],
+    edits: [["mark.header === header", "mark.header.length === header.length"]],
     test: "test/unit/replica/newest.test.ts",
   },
   {

@@ -5,7 +5,7 @@ import { FlysqliteError } from "../base/errors.ts";
 import type { OnStaleVolume } from "../config/settings.ts";
 import { hasHistory } from "../replica/inspect.ts";
 import { formatTxid, NO_TXID } from "../replica/ltx/txid.ts";
-import { isWrittenHere } from "../replica/newest.ts";
+import { isAmong, isWrittenHere } from "../replica/newest.ts";
 import { isNoPlace, newestTxid, type ReplicatedPosition, type ReplicationState } from "../replica/state.ts";
 import { listGenerations } from "../replica/v03/plan.ts";
 import type { Facts } from "./facts.ts";
@@ -68,7 +68,9 @@ function decidePresent(facts: CopyFacts, history: History, onStaleVolume: OnStal
   }
   const wrong = whyNotOurs(facts, state, history);
   if (wrong === undefined) {
-    const position = knownPositions(state).find(({ txid }) => txid === history.lastTxid);
+    const { newest } = facts;
+    const isGivenUp = newest !== undefined && isAmong(newest, state.givenUp);
+    const position = isGivenUp ? undefined : knownPositions(state).find(({ txid }) => txid === history.lastTxid);
     const why = "it is on the volume, and its replica is not ahead";
     return { ...keep(why, lostEnd(state, history)), position };
   }

@@ -13,6 +13,7 @@ import { createSerial } from "../base/serial.ts";
 import type { Attached, Capture } from "../sqlite/attached.ts";
 import type { EncodeOptions } from "./ltx/encode.ts";
 import { formatTxid, NO_TXID, nextTxid, type Txid } from "./ltx/txid.ts";
+import type { Memory } from "./memory.ts";
 import { encodeSnapshot, type Shipment, shipChanges, shipCopy } from "./shipment.ts";
 import { type Staging, StagingFull } from "./staging.ts";
 import type { ReplicatedPosition } from "./state.ts";
@@ -47,6 +48,8 @@ const CAPTURE_FROM: Length = { frames: 4000, bytes: 16 * 1024 * 1024 };
 /** How often a snapshot is begun anew because commits got in between. */
 const SNAPSHOT_TRIES = 20;
 
+const NO_ROOM = "the volume had no room to wait";
+
 /** Where the history goes on. */
 export type Continuation =
   /** At a place in the log that is known, and still there. */
@@ -71,7 +74,7 @@ export function createCapturer({
   staging,
   continuation,
   replicated,
-  record,
+  memory,
   sendAtOnce,
   clock,
   log,
@@ -82,8 +85,7 @@ export function createCapturer({
   readonly continuation: Continuation;
   /** The last transaction that the replica is known to hold. */
   readonly replicated: () => Txid;
-  /** Notes that the history was captured up to there. */
-  readonly record: (position: ReplicatedPosition) => Promise<void>;
+  readonly memory: Pick<Memory, "settle" | "captured" | "beginAnew">;
   /** Uploads all that is staged, then this, which the volume has no room for. */
   readonly sendAtOnce: (shipment: Shipment, options: { readonly signal: AbortSignal }) => Promise<void>;
   readonly clock: Clock;
@@ -91,7 +93,7 @@ export function createCapturer({
   readonly at: At;
 }) {
   const serial = createSerial();
-  let next: Continuation | { readonly kind: "let go"; readonly after: Txid } = continuation;
+  let next: Continuation | { readonly kind: "let go"; readonly after: Txid; readonly reason: string } = continuation;
   /** The last transaction that is staged or in the replica. */
   const captured = (): Txid => (next.kind === "position" ? next.position.txid : next.after);
   /** What was captured before the log was emptied, and could not be staged yet. Nothing is captured before it is. */
@@ -101,10 +103,11 @@ export function createCapturer({
   /** Makes a file of it that outlives us. From then on the log may forget it. */
   async function stage(shipment: Shipment): Promise<void> {
     const { position, mark } = shipment;
+    await memory.settle();
     const file = await staging.write(shipment, { replicated: replicated() });
     at("staged");
     try {
-      await record(position);
+      await memory.captured(position);
     } catch (error) {
       await staging.discard(file);
       throw error;
@@ -116,13 +119,13 @@ export function createCapturer({
     log(debug("replicate", `transaction ${formatTxid(position.txid)} is staged`));
   }
 
-  /** Lets the log go on without us, where the volume has no room for what the bucket does not take. */
-  async function letGo(reason: string): Promise<void> {
+  /** Lets the log go on without us, as where the volume has no room for what the bucket does not take. */
+  async function letGo(warning: string, reason = NO_ROOM): Promise<void> {
     const after = replicated();
-    next = { kind: "let go", after };
+    next = { kind: "let go", after, reason };
     unstaged = undefined;
     await staging.removeBehind(after);
-    log(warn("replicate", `${reason}: when the replica answers, the whole database is copied`));
+    log(warn("replicate", `${warning}: when the replica answers, the whole database is copied`));
   }
 
   /** Stages what was committed; false where there was nothing. */
@@ -172,12 +175,13 @@ export function createCapturer({
   /** Uploads the copy as it is read, where the volume has no room for it. */
   async function sendCopy(shipment: Shipment, signal: AbortSignal): Promise<void> {
     const { position, mark } = shipment;
-    await record(position);
+    await memory.settle();
+    await memory.captured(position);
     try {
       await sendAtOnce(shipment, { signal });
     } catch (error) {
       // It may have arrived, and a second copy has other bytes: only the replica can tell how the history goes on.
-      next = { kind: "let go", after: replicated() };
+      next = { kind: "let go", after: replicated(), reason: NO_ROOM };
       throw error;
     }
     attached.advance(mark);
@@ -287,8 +291,13 @@ export function createCapturer({
     /** Goes on behind `lastTxid`, the replica's last transaction, after the log was let go. */
     reconcile: (lastTxid: Txid): Promise<void> =>
       serial(async () => {
-        if (next.kind === "let go") next = { kind: "copy", after: lastTxid, reason: "the volume had no room to wait" };
+        if (next.kind !== "let go") return;
+        memory.beginAnew(lastTxid);
+        next = { kind: "copy", after: lastTxid, reason: next.reason };
       }),
+
+    /** Gives up what the replica does not have, as it has got something else in the place of that. */
+    giveUp: (reason: string): Promise<void> => serial(() => letGo(reason, reason)),
 
     /** The whole database after the last transaction, while commits go on. Undefined where they leave no chance. */
     wholeDatabase: ({ signal }: { readonly signal: AbortSignal }): Promise<WholeDatabase | undefined> =>

@@ -16,6 +16,7 @@ import { InputRefused, type LtxMerge, openMerge } from "./ltx/merge.ts";
 import { formatLtxName, LEVELS, type LtxFileInfo, SYNC_LEVEL } from "./ltx/names.ts";
 import { restorableTxid } from "./ltx/plan.ts";
 import { formatTxid, type Txid, toTxid } from "./ltx/txid.ts";
+import { requireNotGivenUp } from "./memory.ts";
 import { release } from "./release.ts";
 import { sameBytes } from "./same-bytes.ts";
 
@@ -78,6 +79,7 @@ export function createCompactor({
   store,
   local,
   prepare = async () => {},
+  isGivenUp = () => false,
   guard,
   log,
   at,
@@ -87,6 +89,8 @@ export function createCompactor({
   readonly local: LocalFiles | undefined;
   /** Awaited before a file that the replica will end with, as an upload's is. */
   readonly prepare?: (file: LtxHeader) => Promise<void>;
+  /** True for a file of ours that the history does not lead over any more. */
+  readonly isGivenUp?: (file: LtxHeader) => boolean;
   readonly guard: Guard;
   readonly log: Log;
   readonly at: At;
@@ -215,6 +219,7 @@ export function createCompactor({
     }
     const count = { bytes: 0 };
     if (await sameBytes(counted({ chunks: stored }, count), merged.chunks)) return count.bytes;
+    await requireNotGivenUp(store, { key, isGivenUp, signal });
     throw new FlysqliteError(
       "E_DIVERGED",
       `Cannot replicate: "${key}" of "${store.address}" was written by someone else`,

@@ -3,16 +3,21 @@
 // A volume that was stopped in an upload doesn't know whether the file arrived. That the replica ends there proves
 // nothing, since somebody else may have gone on from where this volume's last file had ended: also a copy of this
 // volume, whose log is the same. So the header of each file is noted before its upload, which has the file's time.
+// Of a file that was given up that proves whose it is, and not that what is on the volume leads on from it.
 
 import type { ObjectStore } from "../storage/store.ts";
 import type { ReplicaContent } from "./inspect.ts";
 import { decodeHeader, LTX_HEADER_SIZE, type LtxHeader } from "./ltx/header.ts";
 import { NO_TXID } from "./ltx/txid.ts";
-import { markOf, newestTxid, type ReplicationState } from "./state.ts";
+import { markOf, newestTxid, type ReplicationState, type UploadMark } from "./state.ts";
 
-export function isWrittenHere(newest: LtxHeader, { begun = [] }: ReplicationState): boolean {
-  const mark = markOf(newest);
-  return begun.some(({ header }) => header === mark.header);
+export function isWrittenHere(newest: LtxHeader, { begun, givenUp }: ReplicationState): boolean {
+  return isAmong(newest, begun) || isAmong(newest, givenUp);
+}
+
+export function isAmong(file: LtxHeader, marks: readonly UploadMark[] = []): boolean {
+  const { header } = markOf(file);
+  return marks.some((mark) => mark.header === header);
 }
 
 /** Reads the newest file's header; undefined where nothing hangs on it, or where the file is gone. */
@@ -31,7 +36,8 @@ export async function readNewest(
   return newest && readHeader(store, newest.key, signal);
 }
 
-async function readHeader(store: ObjectStore, key: string, signal: AbortSignal): Promise<LtxHeader | undefined> {
+/** The header of a file of the replica; undefined where it is gone. */
+export async function readHeader(store: ObjectStore, key: string, signal: AbortSignal): Promise<LtxHeader | undefined> {
   const found = await store.get(key, { signal, lengthBytes: LTX_HEADER_SIZE });
   if (found === undefined) return undefined;
   const chunks: Uint8Array[] = [];

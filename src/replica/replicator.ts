@@ -17,10 +17,12 @@ import { decodeLtx } from "./ltx/decode.ts";
 import type { LtxHeader } from "./ltx/header.ts";
 import { formatLtxName, SNAPSHOT_LEVEL, SYNC_LEVEL } from "./ltx/names.ts";
 import { FIRST_TXID, formatTxid, NO_TXID, type Txid } from "./ltx/txid.ts";
+import { createMemory, GivenUpArrived } from "./memory.ts";
+import { isAmong } from "./newest.ts";
 import { type Backlog, createProgress } from "./progress.ts";
 import { releasing } from "./release.ts";
 import { counted, openStaging, type Staging } from "./staging.ts";
-import { markOf, type Remembered, writeCaptured, writeState } from "./state.ts";
+import type { Remembered } from "./state.ts";
 import { createUploader } from "./upload.ts";
 
 /** How the history in the replica goes on. */
@@ -28,10 +30,9 @@ export type Start = Remembered & {
   readonly databaseId: string;
   /** The replica's last transaction; 0 where it is empty. */
   readonly lastTxid: Txid;
+  /** Header of the replica's newest file, where the volume does not know that it arrived. */
+  readonly newest?: LtxHeader | undefined;
 };
-
-/** So many uploads of unknown outcome are remembered: more than one or two are there only after several odd ends. */
-const MOST_BEGUN = 32;
 
 export type Replicator = Awaited<ReturnType<typeof createReplicator>>;
 
@@ -68,65 +69,54 @@ export async function createReplicator({
   at,
   signal: lifetime,
 }: ReplicatorOptions) {
-  const { databaseId } = start;
-  const captured = start.known[0]?.txid ?? NO_TXID;
+  const { databaseId, lastTxid, known } = start;
+  const captured = known[0]?.txid ?? NO_TXID;
   const staging = await openStaging({ store: local, directory: stateDirectory, captured, signal: lifetime });
-  const continuation = await takeUp({ start, staging, attached });
+  const isGivenUp = start.newest !== undefined && isAmong(start.newest, start.givenUp);
+  const continuation = await takeUp({ start, isGivenUp, staging, attached });
   log(debug("replicate", describeContinuation(continuation)));
+
+  const memory = createMemory({
+    directory: stateDirectory,
+    databaseId,
+    replica: store.address,
+    remembered: start,
+    acked: isGivenUp ? undefined : known.find(({ txid }) => txid === lastTxid),
+    syncLog: attached.syncWal,
+  });
+  if (continuation.kind === "position") memory.goOn(continuation.position);
+  else if (isGivenUp) memory.beginAnew(lastTxid);
+  else memory.goOnBehind(continuation.after);
+  const prepare = (file: LtxHeader) => memory.uploading(file, { replicated: uploader.replicated });
 
   const compactor = createCompactor({
     catalog,
     store,
     local: { store: local, files: staging.list },
     prepare,
+    isGivenUp: memory.isGivenUp,
     guard,
     log,
     at,
   });
   const oneSnapshot = createSerial();
-  let acked = start.known.find(({ txid }) => txid === start.lastTxid);
-  let recorded =
-    continuation.kind === "position"
-      ? continuation.position
-      : start.known.find(({ txid }) => txid === continuation.after); // what waits up to there is uploaded before the copy
-
-  let pending = recorded; // an earlier start may have got so far
-  /** Positions of what waits to be uploaded, as far as they are known, and of what is under way. */
-  const positions = new Map(start.known.map((position) => [position.txid, position]));
-
-  /** What may have arrived without our knowledge, in this life or an earlier one. */
-  let begun = start.begun.filter(({ txid }) => txid > start.lastTxid);
-
-  async function prepare(file: LtxHeader): Promise<void> {
-    const durable = recorded?.txid ?? start.durable;
-    attached.syncWal();
-    const mark = markOf(file);
-    const { txid } = mark;
-    // What the replica ends with is kept too: `acked` may be older, as not of each file the position is known.
-    const mayBeLast = begun.filter((other) => other.txid >= uploader.replicated && other.header !== mark.header);
-    begun = [...mayBeLast, mark].slice(-MOST_BEGUN);
-    if (pending !== undefined && pending.txid <= uploader.replicated) acked = pending;
-    // Of what an earlier start staged only the last one's is known. What was once under way may have arrived.
-    const next = positions.get(txid) ?? recorded;
-    if (next !== undefined && next.txid >= (pending?.txid ?? NO_TXID)) pending = next;
-    for (const known of positions.keys()) if (known < txid) positions.delete(known);
-    await writeState(stateDirectory, { databaseId, replica: store.address, acked, pending, begun, durable });
-  }
 
   const uploader = createUploader({
     staging,
     store,
     databaseId,
     // Where a merge arrived and the level-0 file behind it did not, that one is still to be uploaded.
-    replicated: staging.bridges({ from: catalog.reached(SYNC_LEVEL), to: start.lastTxid })
+    replicated: staging.bridges({ from: catalog.reached(SYNC_LEVEL), to: lastTxid })
       ? catalog.reached(SYNC_LEVEL)
-      : start.lastTxid,
+      : lastTxid,
     guard,
     prepare,
+    isGivenUp: memory.isGivenUp,
     merge: async (upTo, { signal }) => (await compactor.compact({ level: 1, upTo, signal })).reached >= upTo,
     uploaded: (file) => {
       lastUploadMs = clock.now();
       catalog.add(file);
+      memory.arrived(file.max);
     },
     log,
     at,
@@ -136,11 +126,7 @@ export async function createReplicator({
     staging,
     continuation,
     replicated: () => uploader.replicated,
-    record: async (position) => {
-      recorded = position;
-      positions.set(position.txid, position);
-      await writeCaptured(stateDirectory, position);
-    },
+    memory,
     sendAtOnce: uploader.sendAtOnce,
     clock,
     log,
@@ -159,13 +145,29 @@ export async function createReplicator({
   async function upload(signal: AbortSignal): Promise<number> {
     if (capturer.hasLetGo) {
       await guard({ signal });
-      const reached = await uploader.reconcile(async () => (await inspectReplica(store, { signal })).lastTxid);
+      const reached = await uploader.reconcile(() => lookUp(signal));
       await capturer.reconcile(reached);
       await capture(signal);
     }
-    const files = await uploader.upload({ signal });
+    const files = await uploadStaged(signal);
     await staging.prune({ compacted: catalog.reached(1), replicated: uploader.replicated });
     return files;
+  }
+
+  /** The replica's last transaction. What arrived there without our knowledge is known from then on. */
+  async function lookUp(signal: AbortSignal): Promise<Txid> {
+    const content = await inspectReplica(store, { signal });
+    for (const file of content.files) catalog.add(file);
+    return content.lastTxid;
+  }
+
+  async function uploadStaged(signal: AbortSignal): Promise<number> {
+    try {
+      return await uploader.upload({ signal });
+    } catch (error) {
+      if (error instanceof GivenUpArrived) await capturer.giveUp(error.message);
+      throw error;
+    }
   }
 
   async function snapshot(signal: AbortSignal): Promise<void> {
@@ -175,7 +177,7 @@ export async function createReplicator({
     const key = `${store.levelDirectory(SNAPSHOT_LEVEL)}/${formatLtxName({ min: FIRST_TXID, max: whole.txid })}`;
     const options = { ifAbsent: true, modifiedMs: whole.timestampMs, signal } as const;
     await using spooled = await spool(whole, { local, staging, signal });
-    await uploader.upload({ signal });
+    await uploadStaged(signal);
     // A snapshot never leads the level-0 files: what we know of the replica's end goes by those.
     if (uploader.replicated < whole.txid) throw new Error("the volume had no room for what leads to it");
     await guard({ signal });
@@ -285,13 +287,20 @@ export async function createReplicator({
  */
 async function takeUp({
   start: { lastTxid, known, durable },
+  isGivenUp,
   staging,
   attached,
 }: {
   readonly start: Start;
+  /** True where the replica ends with a file that nothing on the volume goes on from. */
+  readonly isGivenUp: boolean;
   readonly staging: Staging;
   readonly attached: Attached;
 }): Promise<Continuation> {
+  if (isGivenUp) {
+    await staging.removeBehind(lastTxid);
+    return { kind: "copy", after: lastTxid, reason: "an upload came late, after it was given up" };
+  }
   for (const position of known) {
     const { txid } = position;
     if (txid < lastTxid || !staging.bridges({ from: lastTxid, to: txid })) continue;

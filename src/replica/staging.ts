@@ -2,6 +2,8 @@
 // them. So a bucket that is away keeps nobody waiting, and compaction has its sources at hand.
 
 import { statfsSync } from "node:fs";
+import { join } from "node:path";
+import { syncDirectory } from "../base/durable-file.ts";
 import { FlysqliteError, systemCode } from "../base/errors.ts";
 import type { ObjectInfo, ObjectStore } from "../storage/store.ts";
 import { decodeLtx } from "./ltx/decode.ts";
@@ -44,7 +46,7 @@ export async function openStaging({
 }: {
   /** A store of files on the volume. */
   readonly store: ObjectStore;
-  /** A directory of the volume, to ask for its free space. */
+  /** Where that store is: for the volume's free space, and for what must not come back. */
   readonly directory: string;
   /** The last transaction that was recorded as staged. */
   readonly captured: Txid;
@@ -64,6 +66,13 @@ export async function openStaging({
     files = files.filter(({ key }) => !keys.has(key));
   }
 
+  /** For files whose names others will get: after a power cut an old one would be taken for the new. */
+  async function removeForGood(unwanted: readonly StagedFile[]): Promise<void> {
+    if (unwanted.length === 0) return;
+    await remove(unwanted);
+    await syncDirectory(join(directory, level));
+  }
+
   async function isSound({ key }: StagedFile): Promise<boolean> {
     try {
       await decodeLtx((await store.get(key, { signal })) ?? empty(), key, { onPage: () => {} });
@@ -74,10 +83,10 @@ export async function openStaging({
     }
   }
 
-  await remove(files.filter(({ txid }) => txid > captured));
+  await removeForGood(files.filter(({ txid }) => txid > captured));
   for (const file of files) {
     if (await isSound(file)) continue;
-    await remove(files.filter(({ txid }) => txid >= file.txid));
+    await removeForGood(files.filter(({ txid }) => txid >= file.txid));
     break;
   }
 
@@ -153,7 +162,7 @@ export async function openStaging({
     },
 
     /** Removes a file that was not admitted. */
-    discard: ({ key }: StagedFile): Promise<void> => store.delete(key, { signal }),
+    discard: (file: StagedFile): Promise<void> => removeForGood([file]),
 
     /** The file's bytes. */
     read: ({ key }: StagedFile): Promise<AsyncIterable<Uint8Array>> => read(key),
@@ -172,7 +181,7 @@ export async function openStaging({
     },
 
     /** Removes everything behind `txid`. */
-    removeBehind: (txid: Txid): Promise<void> => remove(files.filter((file) => file.txid > txid)),
+    removeBehind: (txid: Txid): Promise<void> => removeForGood(files.filter((file) => file.txid > txid)),
   };
 }
 

@@ -46,6 +46,8 @@ export type ReplicationState = {
   readonly pending: ReplicatedPosition | undefined;
   /** Files that the replica may end with: their upload was begun, and may have arrived, or may yet. Default: none. */
   readonly begun?: readonly UploadMark[];
+  /** Likewise of files whose place in the history others have taken since: nothing here goes on from them. */
+  readonly givenUp?: readonly UploadMark[];
   /**
    * A transaction that was captured, and that the database will have after a power cut too. What is behind it on the
    * volume may be of a time that the database knows nothing of any more. Default: none.
@@ -54,8 +56,8 @@ export type ReplicationState = {
 };
 
 /** The last transaction that the replica may hold of this volume's. */
-export function newestTxid({ acked, pending, begun = [] }: ReplicationState): Txid {
-  const all = [acked?.txid, pending?.txid, ...begun.map(({ txid }) => txid)];
+export function newestTxid({ acked, pending, begun = [], givenUp = [] }: ReplicationState): Txid {
+  const all = [acked?.txid, pending?.txid, ...[...begun, ...givenUp].map(({ txid }) => txid)];
   return all.reduce<Txid>((newest, txid) => (txid !== undefined && txid > newest ? txid : newest), NO_TXID);
 }
 
@@ -121,11 +123,13 @@ export type Remembered = {
   readonly known: readonly ReplicatedPosition[];
   /** Uploads of earlier starts that may have arrived. */
   readonly begun: readonly UploadMark[];
+  /** Those of them that nothing here goes on from. */
+  readonly givenUp: readonly UploadMark[];
   /** What is staged up to there is the database's history; what is behind it may be of a time before a power cut. */
   readonly durable: Txid;
 };
 
-export const NOTHING_REMEMBERED: Remembered = { known: [], begun: [], durable: NO_TXID };
+export const NOTHING_REMEMBERED: Remembered = { known: [], begun: [], givenUp: [], durable: NO_TXID };
 
 /** All that `directory` remembers, from both files. */
 export async function readRemembered(directory: string): Promise<Remembered> {
@@ -134,7 +138,8 @@ export async function readRemembered(directory: string): Promise<Remembered> {
   const known = [captured, state?.pending, state?.acked]
     .filter((position) => position !== undefined)
     .sort((a, b) => (a.txid < b.txid ? 1 : a.txid > b.txid ? -1 : 0));
-  return { known, begun: state?.begun ?? [], durable: state?.durable ?? NO_TXID };
+  const { begun = [], givenUp = [], durable = NO_TXID } = state ?? {};
+  return { known, begun, givenUp, durable };
 }
 
 /** The positions in `directory` that copying may go on from, the newest first. */
@@ -146,7 +151,14 @@ export async function readPositions(directory: string): Promise<readonly Replica
 export async function settleState(directory: string, txid: Txid): Promise<void> {
   const state = await readState(directory);
   if (state?.pending?.txid !== txid) return;
-  await writeState(directory, { ...state, acked: state.pending, pending: undefined, begun: [] });
+  const givenUp = state.givenUp?.filter((mark) => mark.txid > txid);
+  await writeState(directory, {
+    ...state,
+    acked: state.pending,
+    pending: undefined,
+    begun: [],
+    ...(givenUp && { givenUp }),
+  });
 }
 
 async function readCaptured(directory: string): Promise<ReplicatedPosition | undefined> {
@@ -155,14 +167,23 @@ async function readCaptured(directory: string): Promise<ReplicatedPosition | und
 }
 
 /** The state as text: a line of JSON, and one with its checksum, as a wrong digit could pass for another position. */
-export function formatState({ databaseId, replica, acked, pending, begun, durable }: ReplicationState): string {
+export function formatState({
+  databaseId,
+  replica,
+  acked,
+  pending,
+  begun,
+  givenUp,
+  durable,
+}: ReplicationState): string {
   const stored = {
     version: FORMAT_VERSION,
     databaseId,
     replica,
     acked: acked && toStored(acked),
     pending: pending && toStored(pending),
-    begun: begun?.map(({ txid, header }) => ({ txid: formatTxid(txid), header })),
+    begun: begun && marksToStored(begun),
+    givenUp: givenUp && marksToStored(givenUp),
     durable: durable === undefined ? undefined : formatTxid(durable),
   };
   return sealed(JSON.stringify(stored));
@@ -195,8 +216,21 @@ export function parseState(text: string): ReplicationState | undefined {
   if (acked === undefined && stored["acked"] !== undefined) return undefined;
   if (pending === undefined && stored["pending"] !== undefined) return undefined;
   const begun = marksFromStored(stored["begun"]);
+  const givenUp = marksFromStored(stored["givenUp"]);
   const durable = parseTxidOrUndefined(String(stored["durable"]));
-  return { databaseId, replica, acked, pending, ...(begun && { begun }), ...(durable !== undefined && { durable }) };
+  return {
+    databaseId,
+    replica,
+    acked,
+    pending,
+    ...(begun && { begun }),
+    ...(givenUp && { givenUp }),
+    ...(durable !== undefined && { durable }),
+  };
+}
+
+function marksToStored(marks: readonly UploadMark[]) {
+  return marks.map(({ txid, header }) => ({ txid: formatTxid(txid), header }));
 }
 
 function marksFromStored(value: unknown): readonly UploadMark[] | undefined {

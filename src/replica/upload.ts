@@ -10,6 +10,7 @@ import type { Guard } from "./lease/hold.ts";
 import type { LtxHeader } from "./ltx/header.ts";
 import { formatLtxName, type LtxFileInfo, SYNC_LEVEL } from "./ltx/names.ts";
 import { formatTxid, type Txid } from "./ltx/txid.ts";
+import { requireNotGivenUp } from "./memory.ts";
 import { releasing } from "./release.ts";
 import { sameBytes } from "./same-bytes.ts";
 import type { Shipment } from "./shipment.ts";
@@ -27,6 +28,7 @@ export function createUploader({
   replicated: before,
   guard,
   prepare,
+  isGivenUp,
   merge,
   uploaded,
   log,
@@ -43,6 +45,8 @@ export function createUploader({
    * remember. So the replica is never ahead of the volume, and the volume knows its own file where it ends.
    */
   readonly prepare: (file: LtxHeader) => Promise<void>;
+  /** True for a file of ours that the history does not lead over any more. */
+  readonly isGivenUp: (file: LtxHeader) => boolean;
   /** Brings level 1 up to that transaction; false where that can't be done, and each file has to be uploaded. */
   readonly merge: (upTo: Txid, options: { readonly signal: AbortSignal }) => Promise<boolean>;
   /** Told of each file that arrived. */
@@ -91,7 +95,7 @@ export function createUploader({
   ): Promise<void> {
     const key = `${store.levelDirectory(SYNC_LEVEL)}/${formatLtxName({ min: txid, max: txid })}`;
     if (!(await store.put(key, await body(), { ifAbsent: true, modifiedMs: timestampMs, signal }))) {
-      await requireSame(store, { key, body: await body(), signal });
+      await requireSame(store, { key, body: await body(), isGivenUp, signal });
     }
     await guard({ signal }); // an answer that came after another machine had begun to write proves nothing
     at("uploaded");
@@ -152,21 +156,27 @@ export function createUploader({
   };
 }
 
-/** Throws E_DIVERGED unless the object holds these bytes, of an earlier try whose answer got lost. */
-export async function requireSame(
+/**
+ * Makes sure that the object holds these bytes, of an earlier try whose answer got lost. Throws GivenUpArrived for
+ * another file of ours, and E_DIVERGED for anybody else's.
+ */
+async function requireSame(
   store: ObjectStore,
   {
     key,
     body,
+    isGivenUp,
     signal,
   }: {
     readonly key: string;
     readonly body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+    readonly isGivenUp: (file: LtxHeader) => boolean;
     readonly signal: AbortSignal;
   },
 ): Promise<void> {
   const stored = await store.get(key, { signal });
   if (stored !== undefined && (await sameBytes(stored, toAsync(body)))) return;
+  await requireNotGivenUp(store, { key, isGivenUp, signal });
   throw new FlysqliteError(
     "E_DIVERGED",
     `Cannot replicate: "${key}" of "${store.address}" was written by someone else`,

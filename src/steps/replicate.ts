@@ -37,7 +37,9 @@ export type Replication = {
 
 /** What of a plan matters here. */
 export type ReplicationPlan = {
-  readonly facts: Pick<Facts, "replica" | "lease" | "state"> & { readonly database: Pick<Facts["database"], "path"> };
+  readonly facts: Pick<Facts, "replica" | "lease" | "state" | "newest"> & {
+    readonly database: Pick<Facts["database"], "path">;
+  };
   readonly copy: CopyDecision;
 };
 
@@ -75,6 +77,7 @@ export async function replicate(
     start: {
       databaseId: id,
       lastTxid: replica.lastTxid,
+      newest: facts.newest,
       ...(isOurs ? await readRemembered(directory) : NOTHING_REMEMBERED),
     },
     store,

@@ -78,8 +78,9 @@ export function createChecker({
       try {
         return (await restore({ kind: "txid", txid })).state;
       } catch (error) {
-        if (error instanceof FlysqliteError && error.code === "E_REPLICA_GAP") return undefined;
-        throw error;
+        if (!(error instanceof FlysqliteError)) throw error;
+        if (error.code === "E_REPLICA_GAP") return undefined;
+        throw new Violation(`no restore of transaction ${formatTxid(txid)}: ${error.code} ${error.message}`);
       }
     },
 

@@ -9,6 +9,9 @@ import type { SimulationOptions, Verdict } from "./simulate.ts";
 /** No simulation takes so long, in milliseconds of real time, but for one that spins. */
 const LIMIT_MS = 60_000;
 
+/** So many share a process: an app's, which answers without ever going idle, keeps what each of them had in memory. */
+const RUNS_OF_PROCESS = 500;
+
 /** Gives the verdicts as they come. */
 export async function* runSeeds({
   from,
@@ -47,11 +50,16 @@ export async function* runSeeds({
 
 type Worker = { run(options: SimulationOptions): Promise<Verdict>; end(): void };
 
-/** A process that is started when it is first needed, and anew after one that broke down. */
+/** A process that is started when it is first needed, and anew after one that broke down or has done its share. */
 function createWorker(): Worker {
   let child: ChildProcess | undefined;
+  let runs = 0;
   return {
     async run(options) {
+      if (runs++ % RUNS_OF_PROCESS === 0) {
+        child?.disconnect();
+        child = undefined;
+      }
       child ??= fork(join(import.meta.dirname, "worker.ts"), {
         execArgv: ["--import", join(import.meta.dirname, "loader.ts")],
       });

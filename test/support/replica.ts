@@ -60,11 +60,12 @@ export async function decideStart(
 ): Promise<Start> {
   const content = await inspectReplica(store, { signal: never });
   const state = await readState(stateDirectory);
+  const newest = state && (await readNewest(store, { content, state, signal: never }));
   const copy = decideCopy({
     database: { path, state: existsSync(path) ? "present" : "absent" },
     replica: { ...content, address: store.address, source: "the test" },
     state,
-    newest: state && (await readNewest(store, { content, state, signal: never })),
+    newest,
     litestream: undefined,
     unborn: false,
   });
@@ -72,6 +73,7 @@ export async function decideStart(
   return {
     databaseId: content.databaseId ?? databaseId,
     lastTxid: content.lastTxid,
+    newest,
     ...(await readRemembered(stateDirectory)),
   };
 }

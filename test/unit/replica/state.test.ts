@@ -44,6 +44,7 @@ describe("the state of a replication", () => {
       "uploads of unknown outcome",
       { ...state, begun: [{ txid: inLog.txid, header: "TFRYMQ==" }], durable: inLog.txid },
     ],
+    ["uploads that were given up", { ...state, givenUp: [{ txid: inLog.txid, header: "TFRYMQ==" }] }],
     ["neither", { ...state, acked: undefined, pending: undefined }],
     ["odd texts", { ...state, databaseId: '"\\\n\u2028', replica: "s3://bücher/\u{1f4be}" }],
   ] as const)("is read as it was written: %s", async (_, written) => {
