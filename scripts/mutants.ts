@@ -615,6 +615,28 @@ const MUTANTS: readonly Mutant[] = [
   },
   {
     ...GIVEN_UP,
+    bug: "transactions of a merge that was given up are made anew",
+    edits: [
+      ["(last, { max }) => laterTxid(last, max), txid)", "(last, { max }) => laterTxid(last, max), NO_TXID) && txid"],
+    ],
+    only: "a merge that was given up",
+  },
+  {
+    ...GIVEN_UP,
+    file: "src/replica/upload.ts",
+    bug: "nothing leads over the transactions of a merge that was given up",
+    edits: [["if (shipment.header.min > nextTxid(replicated)) {", "if (shipment.header.min < nextTxid(replicated)) {"]],
+    only: "a merge that was given up",
+  },
+  {
+    ...GIVEN_UP,
+    file: "src/replica/replicator.ts",
+    bug: "a start goes on in the log though a merge of what is behind it may come late",
+    edits: [['if (found.kind === "copy" || memory', "if (found.kind !== undefined || memory"]],
+    only: "a merge that was given up",
+  },
+  {
+    ...GIVEN_UP,
     file: "src/replica/replicator.ts",
     bug: "a start goes on from an upload that was given up as from what took its place",
     edits: [

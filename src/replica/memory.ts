@@ -4,11 +4,14 @@
 // Where the history is begun anew behind a transaction, the files that led on from there are gone, and others take their
 // numbers. An upload of an old one may still arrive. So those are noted as given up, durably, before the first new file
 // is made: a replica that ends with one of them is ours, and only a copy of the whole database goes on from it.
+//
+// One that takes the name of such a file finds it there when it has come. A merge has a name of its own, and would stand
+// beside the new files unnoticed: so the new history begins behind its last transaction.
 
 import { FlysqliteError } from "../base/errors.ts";
 import type { ObjectStore } from "../storage/store.ts";
-import type { LtxHeader } from "./ltx/header.ts";
-import { NO_TXID, type Txid, toTxid } from "./ltx/txid.ts";
+import { decodeHeader, type LtxHeader } from "./ltx/header.ts";
+import { laterTxid, NO_TXID, type Txid, toTxid } from "./ltx/txid.ts";
 import { isAmong, readHeader } from "./newest.ts";
 import {
   forgetCaptured,
@@ -150,6 +153,12 @@ export function createMemory({
       isSettled = false;
     },
 
+    /** The last transaction that no new file may have, where the history goes on with a copy behind `txid`. */
+    lastTaken(txid: Txid): Txid {
+      const merges = givenUp.map(({ header }) => decodeHeader(Buffer.from(header, "base64"), "a mark")).filter(isMerge);
+      return merges.reduce((last, { max }) => laterTxid(last, max), txid);
+    },
+
     /** True for a file of ours that the history does not lead over any more. */
     isGivenUp: (file: LtxHeader): boolean => isAmong(file, givenUp),
   };
@@ -166,6 +175,10 @@ export function createMemory({
     if (isBehind(recorded)) recorded = undefined;
     if (durable > txid) durable = txid;
   }
+}
+
+function isMerge({ min, max }: LtxHeader): boolean {
+  return min < max;
 }
 
 function before(txid: Txid): Txid {

@@ -70,7 +70,7 @@ export async function openStaging({
   async function removeForGood(unwanted: readonly StagedFile[]): Promise<void> {
     if (unwanted.length === 0) return;
     await remove(unwanted);
-    await syncDirectory(join(directory, level));
+    await syncDirectory(join(directory, store.levelDirectory(SYNC_LEVEL)));
   }
 
   async function isSound({ key }: StagedFile): Promise<boolean> {

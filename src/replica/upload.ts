@@ -9,11 +9,11 @@ import { claimReplica } from "./inspect.ts";
 import type { Guard } from "./lease/hold.ts";
 import type { LtxHeader } from "./ltx/header.ts";
 import { formatLtxName, type LtxFileInfo, SYNC_LEVEL } from "./ltx/names.ts";
-import { formatTxid, type Txid } from "./ltx/txid.ts";
+import { formatTxid, nextTxid, type Txid } from "./ltx/txid.ts";
 import { requireNotGivenUp } from "./memory.ts";
 import { releasing } from "./release.ts";
 import { sameBytes } from "./same-bytes.ts";
-import type { Shipment } from "./shipment.ts";
+import type { CopyShipment } from "./shipment.ts";
 import type { StagedFile, Staging } from "./staging.ts";
 
 /** From how many waiting files on they are merged, and only the last is uploaded as it is. */
@@ -30,6 +30,7 @@ export function createUploader({
   prepare,
   isGivenUp,
   merge,
+  firstToMerge,
   uploaded,
   log,
   at,
@@ -49,6 +50,8 @@ export function createUploader({
   readonly isGivenUp: (file: LtxHeader) => boolean;
   /** Brings level 1 up to that transaction; false where that can't be done, and each file has to be uploaded. */
   readonly merge: (upTo: Txid, options: { readonly signal: AbortSignal }) => Promise<boolean>;
+  /** The first transaction that level 1 lacks. */
+  readonly firstToMerge: () => Txid;
   /** Told of each file that arrived. */
   readonly uploaded: (file: LtxFileInfo) => void;
   readonly log: Log;
@@ -79,34 +82,49 @@ export function createUploader({
     at("prepared");
   }
 
+  /** Stores a file, or finds that it is there already. */
   async function put(
     {
-      txid,
+      level = SYNC_LEVEL,
+      min,
+      max,
       sizeBytes,
       timestampMs,
       body,
     }: {
-      readonly txid: Txid;
+      readonly level?: number;
+      readonly min: Txid;
+      readonly max: Txid;
       readonly sizeBytes: number;
       readonly timestampMs: number;
       readonly body: () => Promise<AsyncIterable<Uint8Array> | Iterable<Uint8Array>>;
     },
     signal: AbortSignal,
   ): Promise<void> {
-    const key = `${store.levelDirectory(SYNC_LEVEL)}/${formatLtxName({ min: txid, max: txid })}`;
+    const key = `${store.levelDirectory(level)}/${formatLtxName({ min, max })}`;
     if (!(await store.put(key, await body(), { ifAbsent: true, modifiedMs: timestampMs, signal }))) {
       await requireSame(store, { key, body: await body(), isGivenUp, signal });
     }
     await guard({ signal }); // an answer that came after another machine had begun to write proves nothing
     at("uploaded");
-    replicated = txid;
-    uploaded({ level: SYNC_LEVEL, min: txid, max: txid, key, sizeBytes, modifiedMs: timestampMs });
-    log(debug("replicate", `transaction ${formatTxid(txid)} is in the replica`));
+    if (level === SYNC_LEVEL) replicated = max;
+    uploaded({ level, min, max, key, sizeBytes, modifiedMs: timestampMs });
+    log(debug("replicate", `transaction ${formatTxid(max)} is in the replica`));
   }
 
   async function putStaged(file: StagedFile, signal: AbortSignal): Promise<void> {
     await begin(await staging.header(file), signal);
-    await put({ ...file, body: async () => releasing(await staging.read(file)) }, signal);
+    const { txid, sizeBytes, timestampMs } = file;
+    const body = async () => releasing(await staging.read(file));
+    await put({ min: txid, max: txid, sizeBytes, timestampMs, body }, signal);
+  }
+
+  async function putCopy(
+    { header, databaseBytes, body, level }: Omit<CopyShipment, "over"> & { readonly level?: number },
+    signal: AbortSignal,
+  ): Promise<void> {
+    await begin(header, signal);
+    await put({ ...header, ...(level && { level }), sizeBytes: databaseBytes, body: async () => body() }, signal);
   }
 
   async function drain(signal: AbortSignal): Promise<number> {
@@ -137,14 +155,14 @@ export function createUploader({
     /** Uploads all that is staged at the time of the call. Gives the number of files that it took. */
     upload: ({ signal }: { readonly signal: AbortSignal }): Promise<number> => serial(() => drain(signal)),
 
-    /** Uploads what is staged, then this, which is not. */
-    sendAtOnce: (shipment: Shipment, { signal }: { readonly signal: AbortSignal }): Promise<void> =>
+    /** Uploads what is staged, then this, which is not. Where it leaves a gap, level 1 leads over that first. */
+    sendAtOnce: (shipment: CopyShipment, { signal }: { readonly signal: AbortSignal }): Promise<void> =>
       serial(async () => {
         await drain(signal);
-        const { header, position, databaseBytes, body } = shipment;
-        const { timestampMs } = header;
-        await begin(header, signal);
-        await put({ txid: position.txid, sizeBytes: databaseBytes, timestampMs, body: async () => body() }, signal);
+        if (shipment.header.min > nextTxid(replicated)) {
+          await putCopy({ ...shipment, ...shipment.over(firstToMerge()), level: 1 }, signal);
+        }
+        await putCopy(shipment, signal);
       }),
 
     /** Asks the replica how far it goes, where an upload's outcome is not known. */
