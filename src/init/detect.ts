@@ -17,7 +17,13 @@ const USUAL_URL = "file:./app.db";
 const USUAL_VARIABLE = "DATABASE_URL";
 
 /** Programs of packages that are called otherwise. */
-const PACKAGE_OF: Readonly<Record<string, string>> = { dotenv: "dotenv-cli", nest: "@nestjs/cli", tsc: "typescript" };
+const PACKAGE_OF: Readonly<Record<string, string>> = {
+  dotenv: "dotenv-cli",
+  fastify: "fastify-cli",
+  nest: "@nestjs/cli",
+  ng: "@angular/cli",
+  tsc: "typescript",
+};
 
 export function detect(found: Found, flysqliteVersion: string): ProjectFacts {
   const { package: app, names, texts, project } = found;
@@ -43,6 +49,7 @@ export function detect(found: Found, flysqliteVersion: string): ProjectFacts {
     prisma: {
       major,
       hasCli: app.dependencies.has("prisma") || app.devDependencies.has("prisma"),
+      isCliKept: app.dependencies.has("prisma"),
       needsOpenssl: major < 7 && !/^\s*engineType\s*=\s*"client"/m.test(schemaText),
       isInModules: /^\s*provider\s*=\s*"prisma-client-js"/m.test(schemaText) && !/^\s*output\s*=/m.test(schemaText),
       ...(found.schema === undefined ? {} : { schema: found.schema }),

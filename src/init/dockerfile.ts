@@ -112,7 +112,7 @@ RUN ${APT_CACHES} \\
     apt-get update && apt-get install --yes --no-install-recommends binutils`,
     ...words.setup.map((command) => `RUN ${command}`),
     [
-      "# Packages first: this layer is made anew only when they change. Prisma's CLI is a development dependency.",
+      `# Packages first: this layer is made anew only when they change.${prisma.isCliKept ? "" : " Prisma's CLI is a development dependency."}`,
       ...copyForInstall(facts),
       run(words.install),
     ].join("\n"),
@@ -170,7 +170,7 @@ function prune({ packageManager, prisma, neededTool, framework }: ProjectFacts):
       ? ["cp -R node_modules/.prisma /prisma-client", prune, "mv /prisma-client node_modules/.prisma"]
       : [prune];
   return [
-    `# Without the development dependencies, Prisma's CLI among them: nothing needs them any more.
+    `# Without the development dependencies${prisma.isCliKept ? "" : ", Prisma's CLI among them"}: nothing needs them any more.
 RUN --mount=type=cache,target=${cache} \\
     ${commands.join(" && \\\n    ")}`,
   ];

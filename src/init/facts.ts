@@ -94,6 +94,8 @@ export type ProjectFacts = {
   readonly prisma: {
     readonly major: number;
     readonly hasCli: boolean;
+    /** It is a plain dependency, so that it stays in the image. */
+    readonly isCliKept: boolean;
     /** Its engine is a library of its own, which needs OpenSSL. */
     readonly needsOpenssl: boolean;
     /** The client is generated into node_modules. */

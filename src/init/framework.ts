@@ -2,6 +2,7 @@
 // Source: the frameworks' own pages on deploying to a Node server, and what their create-* packages write
 
 import type { Found, Framework } from "./facts.ts";
+import { noteNestOutput } from "./nest-output.ts";
 import { readStart, type StartCommand } from "./start-command.ts";
 
 type Rule = {
@@ -12,7 +13,7 @@ type Rule = {
   /** Command where package.json has no start script that would do in an image. */
   readonly command?: readonly string[];
   /** Script that starts it in production, before "start" is looked for. */
-  readonly script?: string;
+  readonly script?: RegExp;
   /** "start" is for development, or for another directory: `command` is taken all the same. */
   readonly ignoresStart?: boolean;
   readonly environment?: Readonly<Record<string, string>>;
@@ -69,8 +70,34 @@ const RULES: readonly Rule[] = [
     environment: { HOST: ANY_ADDRESS },
     more: () => ({ notes: ["AdonisJS needs APP_KEY, and what else .env has: `fly secrets set APP_KEY=...`"] }),
   },
-  { name: "NestJS", packages: ["@nestjs/core"], port: 3000, script: "start:prod", command: ["node", "dist/main"] },
-  { name: "Fastify", packages: ["fastify"], port: 3000 },
+  {
+    name: "TanStack Start",
+    packages: ["@tanstack/react-start", "@tanstack/solid-start"],
+    port: 3000,
+    // Its build, as it is by default, has no server in it: Nitro makes one.
+    command: ["node", ".output/server/index.mjs"],
+    environment: { HOST: ANY_ADDRESS },
+    more: ({ package: app }) => needs(app, "nitro", "TanStack Start"),
+  },
+  {
+    name: "Angular",
+    packages: ["@angular/ssr"],
+    port: 4000,
+    script: /^serve:ssr:/, // with the project's name; "start" is `ng serve`
+    ignoresStart: true,
+    more: angularHosts,
+  },
+  {
+    name: "NestJS",
+    packages: ["@nestjs/core"],
+    port: 3000,
+    script: /^start:prod$/,
+    command: ["node", "dist/main"],
+    more: noteNestOutput,
+  },
+  // Its command listens on all addresses by itself only in Docker and Kubernetes, and a machine of Fly's is neither.
+  { name: "Fastify", packages: ["fastify-cli"], port: 3000, environment: { FASTIFY_ADDRESS: ANY_ADDRESS } },
+  { name: "Fastify", packages: ["fastify"], port: 3000, more: fastifyAddress },
   { name: "Hono", packages: ["hono"], port: 3000 },
   { name: "Express", packages: ["express"], port: 3000 },
 ];
@@ -86,8 +113,8 @@ export function detectFramework(found: Found): Framework & { readonly start: Sta
   const rule = RULES.find(({ packages }) => packages.some(has)) ?? PLAIN;
   const more = rule.more?.(found) ?? {};
   const output = more.output;
-  const start = output === undefined ? chooseStart(rule, found) : { command: ["node", "server.js"] };
-  const build = app.scripts.has("build") ? "build" : undefined;
+  const start: StartCommand = output === undefined ? chooseStart(rule, found) : { command: ["node", "server.js"] };
+  const build = app.scripts.has("build") ? "build" : start.build;
   const missing =
     start.command.length === 0 ? [`No start script: say what starts the app in the Dockerfile's CMD`] : [];
   const program = USUAL_PROGRAMS.find((file) => names.has(file)) ?? "server.js";
@@ -105,8 +132,10 @@ export function detectFramework(found: Found): Framework & { readonly start: Sta
 }
 
 function chooseStart(rule: Rule, { package: app, names }: Found): StartCommand {
-  const scripts = [rule.script, rule.ignoresStart === true ? undefined : "start"];
-  const script = scripts.find((name) => name !== undefined && app.scripts.has(name));
+  const wanted = [rule.script, rule.ignoresStart === true ? undefined : /^start$/];
+  const script = wanted
+    .map((pattern) => [...app.scripts.keys()].find((name) => pattern?.test(name) === true))
+    .find((name) => name !== undefined);
   if (script !== undefined) return readStart(script, app.scripts);
   if (rule.command !== undefined) return { command: rule.command };
   const program = app.main ?? USUAL_PROGRAMS.find((file) => names.has(file));
@@ -127,6 +156,25 @@ function nextOutput({ texts, names, project }: Found): { readonly output?: Frame
       { from: ".next/standalone", to: "." },
       { from: ".next/static", to: ".next/static" },
       ...(names.has("public") ? [{ from: "public", to: "public" }] : []),
+    ],
+  };
+}
+
+/** Source: https://angular.dev/best-practices/security#preventing-server-side-request-forgery-ssrf */
+function angularHosts({ texts }: Found): { readonly notes?: readonly string[] } {
+  if (/"allowedHosts"\s*:\s*\[\s*"/.test(texts.get("angular.json") ?? "")) return {};
+  return {
+    notes: [
+      "Angular answers only for hosts that it knows: name yours in angular.json, or `fly secrets set NG_ALLOWED_HOSTS=...`",
+    ],
+  };
+}
+
+/** Source: https://fastify.dev/docs/latest/Reference/Server/#listen */
+function fastifyAddress(): { readonly notes: readonly string[] } {
+  return {
+    notes: [
+      `Fastify listens on localhost only, where nothing reaches it, unless \`listen()\` gets the host "${ANY_ADDRESS}"`,
     ],
   };
 }

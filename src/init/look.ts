@@ -13,7 +13,8 @@ import { LOCK_FILE_NAMES } from "./package-manager.ts";
 
 /** Files that say something, where they exist. */
 const TOLD = [
-  ...["Dockerfile", ".dockerignore", "fly.toml", "litestream.yml", ".nvmrc", ".node-version", ".env"],
+  ...["Dockerfile", ".dockerignore", "fly.toml", "litestream.yml", ".nvmrc", ".node-version"],
+  ...[".env", ".env.local", "tsconfig.json", "tsconfig.build.json", "angular.json"],
   ...["pnpm-lock.yaml", "yarn.lock", ".yarnrc.yml", "docker-entrypoint.js", "dbsetup.js"],
   ...["js", "mjs", "cjs", "ts", "mts"].map((extension) => `next.config.${extension}`),
 ];
@@ -40,7 +41,9 @@ export async function look(where: {
   TOLD.filter((name) => names.has(name)).forEach(read);
   read(flyDockerfile(texts.get("fly.toml") ?? ""));
 
-  const databasePath = findDatabase(project, { appDirectory, dotenv: texts.get(".env") ?? "" });
+  // The last one counts: Prisma reads .env only, and projects whose scripts name the other one have no url in it.
+  const dotenv = [".env.local", ".env"].map((name) => texts.get(name) ?? "").join("\n");
+  const databasePath = findDatabase(project, { appDirectory, dotenv });
   const lockFileAbove = LOCK_FILE_NAMES.some((name) => names.has(name)) ? undefined : findLockAbove(appDirectory);
   return {
     package: readPackage(text),
@@ -86,7 +89,7 @@ function readPackage(text: string): PackageFile {
   };
 }
 
-/** The file that the app opens here: by its .env where a variable says it. */
+/** The file that the app opens here: by its .env files where a variable says it. */
 function findDatabase(
   { manifest }: Project,
   { appDirectory, dotenv }: { readonly appDirectory: string; readonly dotenv: string },

@@ -8,29 +8,48 @@ export type StartCommand = {
   readonly port?: number;
   /** First program that the command starts, where that can be told. */
   readonly program?: string;
+  /** A script that builds, which the start script runs first: an image builds once, with tools that it loses then. */
+  readonly build?: string;
   readonly leftOut?: LeftOut;
 };
 
 type Scripts = ReadonlyMap<string, string>;
 
-/** Reads a script; it must be there. Parts that only migrate, seed or generate are left out: no image needs Prisma's CLI. */
+/**
+ * Reads a script; it must be there. Parts that only migrate, seed or generate are left out: no image needs Prisma's CLI.
+ * So is one that builds, where the rest can be run without a shell.
+ */
 export function readStart(name: string, scripts: Scripts): StartCommand {
   const script = scripts.get(name) ?? "";
   const parts = script.split("&&").map((part) => part.trim());
   const kept = parts.filter((part) => !isPrismas(part, scripts));
   const port = readPort(script);
-  const program = firstProgram(kept[0] ?? "");
-  const more = { ...(port === undefined ? {} : { port }), ...(program === undefined ? {} : { program }) };
-  if (kept.length === parts.length) return { command: ["npm", "run", name], ...more };
+  const [first = "", ...served] = kept;
+  const built = served.length === 1 ? buildScript(first, scripts) : undefined;
+  const withoutBuild = built === undefined ? undefined : plainCommand(served);
+  const build = withoutBuild === undefined ? undefined : built;
+  const program = firstProgram((build === undefined ? first : served[0]) ?? "");
+  const more = {
+    ...(port === undefined ? {} : { port }),
+    ...(program === undefined ? {} : { program }),
+    ...(build === undefined ? {} : { build }),
+  };
+  const itself = ["npm", "run", name];
+  if (kept.length === parts.length) return { command: withoutBuild ?? itself, ...more };
 
-  const [only = "", another] = kept;
   const part = parts.filter((one) => !kept.includes(one)).join(" && ");
-  const isPlain = another === undefined && /^[\w@%+:,./= -]+$/.test(only) && !/^\w+=/.test(only);
   const generates = parts.some((one) => !kept.includes(one) && /\bprisma generate\b/.test(resolved(one, scripts)));
   const leftOut = { script: name, part, generates };
-  if (!isPlain) return { command: ["npm", "run", name], ...more, leftOut };
-  const command = directly(only.split(/ +/));
+  const command = plainCommand(kept);
+  if (command === undefined) return { command: withoutBuild ?? itself, ...more, leftOut };
   return { command, ...more, leftOut: { ...leftOut, command } };
+}
+
+/** The words of what is left of a script; undefined where a shell is needed for it. */
+function plainCommand(parts: readonly string[]): readonly string[] | undefined {
+  const [only = "", another] = parts;
+  const isPlain = another === undefined && /^[\w@%+:,./= -]+$/.test(only) && !/^\w+=/.test(only);
+  return isPlain ? directly(only.split(/ +/)) : undefined;
 }
 
 /** Whether a part of a script only runs Prisma's CLI, or a script that does. */
@@ -43,8 +62,17 @@ function isPrismas(part: string, scripts: Scripts): boolean {
 
 /** The script that a part runs by name; else the part itself. */
 function resolved(part: string, scripts: Scripts): string {
-  const [, called = ""] = /^(?:npm|pnpm|yarn|bun) (?:run )?([\w:.-]+)$/.exec(part) ?? [];
-  return scripts.get(called) ?? part;
+  return scripts.get(calledScript(part)) ?? part;
+}
+
+/** Name of the script that a part runs, if it runs one that builds: "build", "build:ts". */
+function buildScript(part: string, scripts: Scripts): string | undefined {
+  const called = calledScript(part);
+  return /^build(?:[:.-]|$)/.test(called) && scripts.has(called) ? called : undefined;
+}
+
+function calledScript(part: string): string {
+  return /^(?:npm|pnpm|yarn|bun) (?:run )?([\w:.-]+)$/.exec(part)?.[1] ?? "";
 }
 
 /** Words that start a program of the app's packages, too: flysqlite runs `npx X` without npm. */

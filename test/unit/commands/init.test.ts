@@ -217,6 +217,12 @@ describe("what goes wrong with today's generators", () => {
     expect(read("litestream.yml")).toContain("/data/shop.db\n");
   });
 
+  it("names the database as .env.local does, where .env has no url", async () => {
+    skeleton("next-npm", { ".env": "OTHER=1\n", ".env.local": 'DATABASE_URL="file:./local.db"\n' });
+    await init({ yes: true });
+    expect(environment().get("DATABASE_URL")).toBe("file:./local.db");
+  });
+
   it("gap 20: [processes] of fly.toml says the command, and flysqlite is before it", async () => {
     const processes = '[processes]\n  app = "node other.js"\n';
     skeleton("express-npm", { "fly.toml": processes });

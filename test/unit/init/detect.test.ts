@@ -127,7 +127,10 @@ describe("detectFramework", () => {
     ["@remix-run/node", "Remix"],
     ["astro", "Astro"],
     ["@adonisjs/core", "AdonisJS"],
+    ["@tanstack/react-start", "TanStack Start"],
+    ["@angular/ssr", "Angular"],
     ["@nestjs/core", "NestJS"],
+    ["fastify-cli", "Fastify"],
     ["fastify", "Fastify"],
     ["hono", "Hono"],
     ["express", "Express"],
@@ -142,6 +145,77 @@ describe("detectFramework", () => {
       "adapter-node",
     );
     expect(detectFramework(found({ package: { dependencies: ["astro"] } })).notes[0]).toContain("@astrojs/node");
+    const start = { dependencies: ["@tanstack/react-start"] };
+    expect(detectFramework(found({ package: start })).notes[0]).toContain("nitro");
+    expect(detectFramework(found({ package: { ...start, devDependencies: ["nitro"] } }))).toMatchObject({
+      command: ["node", ".output/server/index.mjs"],
+      notes: [],
+    });
+  });
+
+  it("does not start Angular's development server", () => {
+    const angular = (scripts: Record<string, string>) =>
+      detectFramework(found({ package: { dependencies: ["@angular/ssr", "express"], scripts } }));
+    const served = angular({ start: "ng serve", "serve:ssr:shop": "node dist/shop/server/server.mjs" });
+    expect(served).toMatchObject({ command: ["npm", "run", "serve:ssr:shop"], port: 4000 });
+    expect(served.notes).toEqual([expect.stringContaining("NG_ALLOWED_HOSTS")]);
+    const hosts = { "angular.json": '{ "security": { "allowedHosts": ["shop.example"] } }' };
+    const knowing = found({
+      package: { dependencies: ["@angular/ssr"], scripts: { "serve:ssr:x": "x" } },
+      texts: hosts,
+    });
+    expect(detectFramework(knowing).notes).toEqual([]);
+    expect(angular({ start: "ng serve" }).notes).toContainEqual(expect.stringContaining("No start script"));
+  });
+
+  it("has fastify-cli listen where the container is reached, and tells it of another Fastify", () => {
+    const fastify = (...dependencies: readonly string[]) =>
+      detectFramework(found({ package: { dependencies, scripts: { start: "x" } } }));
+    expect(fastify("fastify", "fastify-cli")).toMatchObject({ environment: { FASTIFY_ADDRESS: "0.0.0.0" }, notes: [] });
+    expect(fastify("fastify").notes).toEqual([expect.stringContaining("localhost only")]);
+  });
+
+  it("builds by the script that the start script runs first, where no other one is called so", () => {
+    const scripts = { start: "npm run build:ts && fastify start dist/app.js", "build:ts": "tsc" };
+    const build = (more: object) =>
+      detectFramework(found({ package: { dependencies: ["fastify"], scripts: { ...scripts, ...more } } })).build;
+    expect(build({})).toBe("build:ts");
+    expect(build({ build: "npm run clean && npm run build:ts" })).toBe("build");
+  });
+
+  describe("where NestJS's server is", () => {
+    const nest = (texts: Record<string, string>, more: Parameters<typeof found>[0] = {}) =>
+      detectFramework(
+        found({
+          package: { dependencies: ["@nestjs/core"], scripts: { "start:prod": "node dist/main" } },
+          names: ["prisma.config.ts"],
+          texts: { "tsconfig.json": '{ "compilerOptions": { "outDir": "./dist" } }', ...texts },
+          ...more,
+        }),
+      ).notes;
+
+    it("tells that files beside src/ move it (prisma/orm#13135)", () => {
+      const exclude = '{ "extends": "./tsconfig.json", "exclude": ["node_modules", "dist"] }';
+      expect(nest({ "tsconfig.build.json": exclude })).toEqual([
+        expect.stringContaining("prisma.config.ts along with"),
+      ]);
+      const { project } = found();
+      const seeded = { ...project, manifest: { ...project.manifest, seed: "tsx prisma/seed.ts" } };
+      expect(nest({}, { project: seeded, names: [] })).toEqual([expect.stringContaining("prisma/seed.ts along with")]);
+    });
+
+    it.each([
+      ["they are left out", '{ "exclude": ["dist", "prisma.config.ts"] }'],
+      ["only src/ is compiled", '{ "include": ["src"] }'],
+      ["src/ is the root", '{ "compilerOptions": { "rootDir": "./src" } }'],
+    ])("says nothing where %s", (_, text) => {
+      expect(nest({ "tsconfig.build.json": text })).toEqual([]);
+    });
+
+    it("says nothing of a script that knows it", () => {
+      const scripts = { "start:prod": "node dist/src/main" };
+      expect(nest({}, { package: { dependencies: ["@nestjs/core"], scripts } })).toEqual([]);
+    });
   });
 
   it("says that nothing starts the app", () => {
@@ -196,6 +270,26 @@ describe("readStart", () => {
       command: ["node", "."],
       leftOut: { script: "start", part: "npm run db:deploy", generates: false, command: ["node", "."] },
     });
+  });
+
+  it("starts without what an image has built, and names the script that built it", () => {
+    const scripts = { "build:ts": "npm run clean && tsc" };
+    const command = ["npx", "fastify", "start", "-l", "info", "dist/app.js"];
+    const script = "npm run build:ts && fastify start -l info dist/app.js";
+    expect(read(script, scripts)).toEqual({ command, program: "fastify", build: "build:ts" });
+    const migrates = read(`prisma migrate deploy && ${script}`, scripts);
+    expect(migrates).toMatchObject({ command, build: "build:ts", leftOut: { part: "prisma migrate deploy" } });
+    // The CMD of a Dockerfile that exists stays: it may have been built nowhere else.
+    expect(migrates.leftOut).not.toHaveProperty("command");
+  });
+
+  it.each([
+    ["needs a shell", "npm run build && PORT=80 node ."],
+    ["is more than one command", "npm run build && node prepare.js && node ."],
+    ["runs a script that is not there", "npm run build:other && node ."],
+  ])("leaves the build in a script that %s", (_, script) => {
+    expect(read(script, { build: "tsc" })).toMatchObject({ command: ["npm", "run", "start"] });
+    expect(read(script, { build: "tsc" })).not.toHaveProperty("build");
   });
 
   it("asks a person where a shell is needed for the rest", () => {

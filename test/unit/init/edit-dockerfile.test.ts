@@ -20,6 +20,7 @@ const FACTS: ProjectFacts = {
   prisma: {
     major: 6,
     hasCli: true,
+    isCliKept: false,
     needsOpenssl: true,
     isInModules: true,
     files: ["prisma"],

@@ -1,16 +1,23 @@
-// Projects as small as they can be: package.json, lock file, schema, and what else tells something. Hand-made, after what
-// the frameworks' create-* packages write; none of them has its packages, so none of them can be built.
+// Projects as small as they can be: package.json, lock file, schema, and what else tells something. None of them has its
+// packages, so none of them can be built. Those in OFFICIAL were made by the frameworks' own programs, those in SKELETONS
+// by hand, where there is no such program that works without a network, or to have each package manager and version.
+//
+// These programs of 26 November 2026 work only where GitHub is reached, from where they take their templates:
+// create-adonisjs 3.4.0, create-astro 5.2.4, create-hono 0.19.5, create-nuxt 3.37.0 and nuxi 3.37.0, create-react-router
+// 8.4.0. create-remix 2.17.5 and create-svelte 7.0.1 only name what took their place. create-vite 9.3.0 makes pages without
+// a server, and create-qwik 1.20.1 has none until another program adds it.
 
-import { mkdirSync, symlinkSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { datasource, type Files, INIT, INIT_SQL, writeFiles } from "../../support/project.ts";
 
+const FIXTURES = join(import.meta.dirname, "../../fixtures/init");
 const NODE_MODULES = join(import.meta.dirname, "../../../node_modules");
 
 type Skeleton = {
   readonly files: Files;
-  /** Prisma 7's config is loaded by Prisma's own package: these have a link to it. */
-  readonly isInstalled?: boolean;
+  /** A prisma.config is loaded by Prisma's own package: what of it is there, as that version. */
+  readonly installed?: 6 | 7;
 };
 
 type PackageJson = { readonly [name: string]: unknown };
@@ -86,7 +93,7 @@ export const SKELETONS = {
     },
   },
   "react-router-npm": {
-    isInstalled: true,
+    installed: 7,
     files: {
       "package.json": app({
         name: "react-router-app",
@@ -118,7 +125,7 @@ export const SKELETONS = {
     },
   },
   "nuxt-pnpm": {
-    isInstalled: true,
+    installed: 7,
     files: {
       "package.json": app({
         name: "nuxt-app",
@@ -133,7 +140,7 @@ export const SKELETONS = {
     },
   },
   "sveltekit-npm": {
-    isInstalled: true,
+    installed: 7,
     files: {
       "package.json": app({
         name: "svelte-app",
@@ -161,7 +168,7 @@ export const SKELETONS = {
     },
   },
   "adonis-npm": {
-    isInstalled: true,
+    installed: 7,
     files: {
       "package.json": app({
         name: "adonis-app",
@@ -175,7 +182,7 @@ export const SKELETONS = {
     },
   },
   "astro-npm": {
-    isInstalled: true,
+    installed: 7,
     files: {
       "package.json": app({
         name: "astro-app",
@@ -216,7 +223,7 @@ export const SKELETONS = {
     },
   },
   "hono-bun": {
-    isInstalled: true,
+    installed: 7,
     files: {
       "package.json": app({
         name: "hono-app",
@@ -239,7 +246,7 @@ export const SKELETONS = {
     },
   },
   "schema-folder-npm": {
-    isInstalled: true,
+    installed: 7,
     files: {
       "package.json": app({
         name: "schema-folder-app",
@@ -263,15 +270,58 @@ export default defineConfig({
   },
 } as const satisfies { readonly [name: string]: Skeleton };
 
-export type SkeletonName = keyof typeof SKELETONS;
+/** Made by the programs and commands that test/fixtures/init/README.md lists, and kept in <name>/project there. */
+export const OFFICIAL = [
+  "create-next-app",
+  "create-next-app-pnpm",
+  "create-t3-app",
+  "sv-create",
+  "tanstack-create",
+  "ng-new-ssr",
+  "nest-new",
+  "nest-11-new",
+  "fastify-generate-ts",
+  "fastify-generate-esm",
+  "express-generator",
+  "create-vite-extra",
+] as const;
 
-export const SKELETON_NAMES = Object.keys(SKELETONS) as SkeletonName[];
+export type SkeletonName = keyof typeof SKELETONS | (typeof OFFICIAL)[number];
+
+export const SKELETON_NAMES: readonly SkeletonName[] = [
+  ...(Object.keys(SKELETONS) as (keyof typeof SKELETONS)[]),
+  ...OFFICIAL,
+];
 
 /** Puts one on the disk, with other files in place of its own or besides. */
 export function writeSkeleton(directory: string, name: SkeletonName, more: Files = {}): void {
-  const { files, isInstalled = false }: Skeleton = SKELETONS[name];
+  const { files, installed }: Skeleton = isHandMade(name) ? SKELETONS[name] : readOfficial(name);
   writeFiles(directory, { ...files, ...more });
-  if (!isInstalled) return;
-  mkdirSync(join(directory, "node_modules"));
-  symlinkSync(join(NODE_MODULES, "prisma"), join(directory, "node_modules/prisma"));
+  if (installed === undefined) return;
+  const link = (path: string) => symlinkSync(join(NODE_MODULES, path), join(directory, "node_modules", path));
+  if (installed === 7) mkdirSync(join(directory, "node_modules"));
+  else writeFiles(directory, { "node_modules/@prisma/": "", ...PRISMA_6 });
+  link(installed === 7 ? "prisma" : "@prisma/config");
+  link("dotenv"); // comes with Prisma; the configs that `prisma init` writes load it
+}
+
+/** Stands for the package of that version, which we have not: it is known by its version, and configs import from it. */
+const PRISMA_6: Files = {
+  "node_modules/prisma/package.json": '{ "name": "prisma", "version": "6.19.3", "exports": { "./*": "./*.js" } }\n',
+  "node_modules/prisma/config.js": 'module.exports = require("@prisma/config");\n',
+};
+
+const isHandMade = (name: SkeletonName): name is keyof typeof SKELETONS => name in SKELETONS;
+
+/** Files that are kept without the dot that their names begin with: git and npm would follow them. */
+const DOTTED = /^(?:env|gitignore|npmrc)\b/;
+
+function readOfficial(name: (typeof OFFICIAL)[number]): Skeleton {
+  const directory = join(FIXTURES, name, "project");
+  const paths = readdirSync(directory, { recursive: true, encoding: "utf8" }).filter((path) =>
+    statSync(join(directory, path)).isFile(),
+  );
+  const nameOf = (path: string) => join(dirname(path), basename(path).replace(DOTTED, ".$&"));
+  const files = Object.fromEntries(paths.map((path) => [nameOf(path), readFileSync(join(directory, path), "utf8")]));
+  return { files, installed: /"prisma": "\^6/.test(files["package.json"] ?? "") ? 6 : 7 };
 }
