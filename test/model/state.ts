@@ -95,7 +95,7 @@ export type State = {
 };
 
 export const NO_HEADER = -1;
-const DRAW = 100;
+export const DRAW = 100;
 
 /** A salt that was never there before. */
 export function drawSalt({ salt, headerSalt, position, remembered, found }: State): number {
