@@ -46,13 +46,13 @@ function protocolSteps(s: State, planted: Planted | undefined): readonly Step<St
       return [{ name: "keeper: older reader ends", to: endOlder(s) }];
     case "locked":
       return [sealStep(s, planted)];
-    case "kept":
+    case "kept": {
+      const ended: State = { ...s, phase: "checkpointed", reader: NO_READ };
       return [
-        {
-          name: "keeper: reader ends, checkpoint PASSIVE",
-          to: { ...checkpoint({ ...s, reader: NO_READ }), phase: "checkpointed" },
-        },
+        { name: "keeper: reader ends, checkpoint PASSIVE", to: checkpoint(ended) },
+        { name: "keeper: reader ends, checkpoint refused", to: ended },
       ];
+    }
     case "checkpointed":
       return [{ name: "keeper: reader begins again", to: renew(s) }];
     case "renewed": {

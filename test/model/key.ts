@@ -29,7 +29,8 @@ export function keyOf(s: State): string {
     numbers.push(first === 0 ? -1 : first - oldest, last - oldest, PAGES.indexOf(pages), Number(found.sealed));
     numbers.push(...numbersOf(found.position, oldest));
   }
-  return String.fromCharCode(...numbers.map((number) => number + 1));
+  // A step that goes wrong may lead to where one that does not leads too.
+  return String.fromCharCode(...numbers.map((number) => number + 1)) + (s.wrong ?? "");
 }
 
 function headerBaseOf({ headerSalt, headerBase, base }: State): number {
@@ -46,7 +47,7 @@ function numbersOf(position: Position | undefined, oldest: number): readonly num
 function ranksOf(salts: readonly number[]): readonly number[] {
   const sorted = salts.toSorted((a, b) => a - b);
   const ranks = new Map([[NO_HEADER, NO_HEADER]]);
-  let [before, rank] = [NO_HEADER, 0];
+  let [before, rank] = [Number.NEGATIVE_INFINITY, 0];
   for (const salt of sorted) {
     if (ranks.has(salt)) continue;
     rank += salt === before + 1 ? 1 : 2;
