@@ -11,7 +11,7 @@
 import assert from "node:assert/strict";
 import { closeSync, fdatasyncSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import type { At } from "../base/context.ts";
-import { FlysqliteError, systemCode } from "../base/errors.ts";
+import { describe, FlysqliteError, systemCode } from "../base/errors.ts";
 import { type Connection, type Driver, isBusy, SqliteError } from "./driver.ts";
 import { type PageNumber, type PageSize, parsePageSize } from "./page.ts";
 import { SQLITE_BUSY } from "./result-codes.ts";
@@ -347,6 +347,15 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
     at("reader ended");
   }
 
+  /** Without it the log can begin anew unseen. Only a new process, which attaches anew, is sure of what holds then. */
+  function holdAgain(): void {
+    try {
+      beginRead(reader);
+    } catch (error) {
+      assert.fail(`the hold on the log of "${path}" was lost: ${describe(error)}`);
+    }
+  }
+
   return {
     path,
     pageSize,
@@ -441,7 +450,8 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
     /**
      * Checkpoints the whole log while writers are locked out for a moment, so that the next writer restarts
      * it. `copy` must copy what there is into memory, without waiting, and tell whether it could. Gives whether the
-     * log is sealed now; undefined, and nothing was checkpointed, without the lock or without the copy.
+     * log is sealed now; undefined, and nothing was checkpointed, without the lock or without the copy. Throws an
+     * AssertionError where our hold on the log could not be taken up again.
      */
     sealedCheckpoint(copy: () => boolean): boolean | undefined {
       const lock = takeWriteLock();
@@ -454,7 +464,7 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
         try {
           for (let tries = 1; !checkpoint() && tries < SEAL_TRIES; tries += 1) sleepMs(1);
         } finally {
-          beginRead(reader);
+          holdAgain();
         }
         const { frames, checkpointed } = walState();
         return frames === checkpointed;

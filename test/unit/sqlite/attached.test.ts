@@ -1,3 +1,4 @@
+import { AssertionError } from "node:assert";
 import { execFileSync } from "node:child_process";
 import { copyFileSync, existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { appendFile } from "node:fs/promises";
@@ -550,6 +551,23 @@ describe("sealedCheckpoint", () => {
     busyTries = 10;
     expect(attached.sealedCheckpoint(() => copy.catchUp() === "changes")).toBe(true);
     expect(busyTries).toBe(0);
+  });
+
+  it("is the end of the process where our hold can't be taken up again after it", async () => {
+    let isSealing = false;
+    const before = (sql: string) => {
+      if (isSealing && sql.includes("sqlite_schema")) throw new SqliteError("disk I/O error", 10);
+    };
+    const at = (label: string) => {
+      isSealing = label === "checkpoint" || (isSealing && label !== "write lock released");
+    };
+    await using held = await hold(watched(driver, { before }), { at });
+    const { app, attached, copy } = held;
+    copy.begin();
+    await app.commit(3);
+    const seal = () => attached.sealedCheckpoint(() => copy.catchUp() === "changes");
+    expect(seal).toThrow(AssertionError);
+    expect(otherProcessCanWrite(held.path)).toBe(true);
   });
 
   it("leaves a reader behind, and no lock, where the checkpoint fails", async () => {
