@@ -85,9 +85,7 @@ const MUTANTS: readonly Mutant[] = [
   {
     ...ATTACHED,
     bug: "no reader begins after a seal whose checkpoint failed",
-    edits: [
-      ["} finally {\n          beginRead(reader);\n        }", "} finally {\n        }\n        beginRead(reader);"],
-    ],
+    edits: [["} finally {\n          holdAgain();\n        }", "} finally {\n        }\n        holdAgain();"]],
   },
   {
     ...ATTACHED,
@@ -352,8 +350,16 @@ const MUTANTS: readonly Mutant[] = [
   {
     ...FOLLOW,
     bug: "captures keep no interval",
-    edits: [["await busyTime(startedMs + syncIntervalMs,", "await busyTime(startedMs,"]],
+    edits: [
+      ["const endMs = startedMs + captureInterval(syncIntervalMs, awayMs);", "const endMs = startedMs + awayMs * 0;"],
+    ],
     only: "keeps the interval between two captures",
+  },
+  {
+    ...FOLLOW,
+    bug: "what was not captured while the replica was away waits for its interval",
+    edits: [['if (failures > 0) changes.ring("hurry");', ""]],
+    only: "captures less often while the replica is away",
   },
   {
     ...FOLLOW,
@@ -612,28 +618,6 @@ const MUTANTS: readonly Mutant[] = [
     ...GIVEN_UP,
     bug: "an upload that was given up is forgotten",
     edits: [["givenUp = [...givenUp, ...begun.filter(isBehind)]", "givenUp = [...givenUp]"]],
-  },
-  {
-    ...GIVEN_UP,
-    bug: "transactions of a merge that was given up are made anew",
-    edits: [
-      ["(last, { max }) => laterTxid(last, max), txid)", "(last, { max }) => laterTxid(last, max), NO_TXID) && txid"],
-    ],
-    only: "a merge that was given up",
-  },
-  {
-    ...GIVEN_UP,
-    file: "src/replica/upload.ts",
-    bug: "nothing leads over the transactions of a merge that was given up",
-    edits: [["if (shipment.header.min > nextTxid(replicated)) {", "if (shipment.header.min < nextTxid(replicated)) {"]],
-    only: "a merge that was given up",
-  },
-  {
-    ...GIVEN_UP,
-    file: "src/replica/replicator.ts",
-    bug: "a start goes on in the log though a merge of what is behind it may come late",
-    edits: [['if (found.kind === "copy" || memory', "if (found.kind !== undefined || memory"]],
-    only: "a merge that was given up",
   },
   {
     ...GIVEN_UP,

@@ -14,7 +14,7 @@ import type { Attached, Capture } from "../sqlite/attached.ts";
 import type { EncodeOptions } from "./ltx/encode.ts";
 import { formatTxid, NO_TXID, nextTxid, type Txid } from "./ltx/txid.ts";
 import type { Memory } from "./memory.ts";
-import { type CopyShipment, encodeSnapshot, type Shipment, shipChanges, shipCopy } from "./shipment.ts";
+import { encodeSnapshot, type Shipment, shipChanges, shipCopy } from "./shipment.ts";
 import { type Staging, StagingFull } from "./staging.ts";
 import type { ReplicatedPosition } from "./state.ts";
 
@@ -85,9 +85,9 @@ export function createCapturer({
   readonly continuation: Continuation;
   /** The last transaction that the replica is known to hold. */
   readonly replicated: () => Txid;
-  readonly memory: Pick<Memory, "settle" | "captured" | "beginAnew" | "lastTaken">;
-  /** Uploads all that is staged, then this, which is not: the volume has no room for it, or there is a gap before it. */
-  readonly sendAtOnce: (shipment: CopyShipment, options: { readonly signal: AbortSignal }) => Promise<void>;
+  readonly memory: Pick<Memory, "settle" | "captured" | "beginAnew">;
+  /** Uploads all that is staged, then this, which the volume has no room for. */
+  readonly sendAtOnce: (shipment: Shipment, options: { readonly signal: AbortSignal }) => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
   readonly at: At;
@@ -164,17 +164,16 @@ export function createCapturer({
     const { pageSize } = attached;
     next = { kind: "copy", after: captured(), reason };
     using snapshot = attached.snapshot();
-    const last = memory.lastTaken(captured());
-    const shipment = shipCopy(snapshot, { txid: nextTxid(last), pageSize, timestampMs: clock.now() });
-    if (last === captured() && staging.hasRoom(shipment.databaseBytes)) await stage(shipment);
+    const shipment = shipCopy(snapshot, { txid: nextTxid(captured()), pageSize, timestampMs: clock.now() });
+    if (staging.hasRoom(shipment.databaseBytes)) await stage(shipment);
     else await sendCopy(shipment, signal);
     copiedAt = shipment.position.txid;
     const took = formatDuration(clock.monotonic() - startedMs);
     log(info("replicate", `copied the whole database, ${formatBytes(shipment.databaseBytes)} in ${took}: ${reason}`));
   }
 
-  /** Uploads the copy as it is read. */
-  async function sendCopy(shipment: CopyShipment, signal: AbortSignal): Promise<void> {
+  /** Uploads the copy as it is read, where the volume has no room for it. */
+  async function sendCopy(shipment: Shipment, signal: AbortSignal): Promise<void> {
     const { position, mark } = shipment;
     await memory.settle();
     await memory.captured(position);

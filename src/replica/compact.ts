@@ -11,12 +11,10 @@ import type { ObjectStore } from "../storage/store.ts";
 import type { Catalog } from "./catalog.ts";
 import type { Guard } from "./lease/hold.ts";
 import { type MergePlan, PIECE_BYTES, planMerge, reachedWith } from "./levels.ts";
-import type { LtxHeader } from "./ltx/header.ts";
 import { InputRefused, type LtxMerge, openMerge } from "./ltx/merge.ts";
 import { formatLtxName, LEVELS, type LtxFileInfo, SYNC_LEVEL } from "./ltx/names.ts";
 import { restorableTxid } from "./ltx/plan.ts";
 import { formatTxid, type Txid, toTxid } from "./ltx/txid.ts";
-import { requireNotGivenUp } from "./memory.ts";
 import { release } from "./release.ts";
 import { sameBytes } from "./same-bytes.ts";
 
@@ -40,13 +38,12 @@ export type Compaction = {
 
 export type Compactor = {
   /**
-   * Compacts into `level` what the level below holds, up to `upTo`; without it, up to its last file in the replica.
-   * A level is compacted by one call at a time, others wait.
+   * Compacts into `level` what the level below holds in the replica. A level is compacted by one call at a time, others wait.
    *
    * Fails as the store does, with E_DIVERGED where another writer put other bytes under a key of ours, or with the
    * signal's reason. What was made before a failure stays, and the next call goes on from there.
    */
-  compact(options: { readonly level: number; readonly upTo?: Txid; readonly signal: AbortSignal }): Promise<Compaction>;
+  compact(options: { readonly level: number; readonly signal: AbortSignal }): Promise<Compaction>;
   /** The newest snapshot, but for one that was found damaged. */
   soundSnapshot(): LtxFileInfo | undefined;
   /** True where the files that are not known to be damaged lead to the last transaction. */
@@ -78,8 +75,6 @@ export function createCompactor({
   catalog,
   store,
   local,
-  prepare = async () => {},
-  isGivenUp = () => false,
   guard,
   log,
   at,
@@ -87,10 +82,6 @@ export function createCompactor({
   readonly catalog: Catalog;
   readonly store: ObjectStore;
   readonly local: LocalFiles | undefined;
-  /** Awaited before a file that the replica will end with, as an upload's is. */
-  readonly prepare?: (file: LtxHeader) => Promise<void>;
-  /** True for a file of ours that the history does not lead over any more. */
-  readonly isGivenUp?: (file: LtxHeader) => boolean;
   readonly guard: Guard;
   readonly log: Log;
   readonly at: At;
@@ -119,8 +110,8 @@ export function createCompactor({
     return copies;
   }
 
-  async function compactLevel(level: number, upTo: Txid | undefined, signal: AbortSignal): Promise<Compaction> {
-    const end = upTo ?? catalog.reached(level - 1);
+  async function compactLevel(level: number, signal: AbortSignal): Promise<Compaction> {
+    const end = catalog.reached(level - 1);
     let files = 0;
     let foundDamage = false;
     let most = end;
@@ -194,7 +185,6 @@ export function createCompactor({
     await using merged = await open();
     const modifiedMs = merged.header.timestampMs;
     const count = { bytes: 0 };
-    if (max > catalog.lastTxid) await prepare(merged.header);
     await guard({ signal });
     at("merging");
     begun.set(level, max);
@@ -219,7 +209,6 @@ export function createCompactor({
     }
     const count = { bytes: 0 };
     if (await sameBytes(counted({ chunks: stored }, count), merged.chunks)) return count.bytes;
-    await requireNotGivenUp(store, { key, isGivenUp, signal });
     throw new FlysqliteError(
       "E_DIVERGED",
       `Cannot replicate: "${key}" of "${store.address}" was written by someone else`,
@@ -230,8 +219,8 @@ export function createCompactor({
   }
 
   return {
-    compact({ level, upTo, signal }) {
-      const run = () => compactLevel(level, upTo, signal);
+    compact({ level, signal }) {
+      const run = () => compactLevel(level, signal);
       const done = (queues.get(level) ?? Promise.resolve()).then(run, run);
       queues.set(level, done);
       return done;

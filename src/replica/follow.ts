@@ -25,6 +25,9 @@ const LAST_BACKOFF_MS = 30_000;
 /** The longest wait between two uploads: what waits is nowhere else, and a try that fails costs nobody anything. */
 const LAST_UPLOAD_BACKOFF_MS = 5000;
 
+/** The longest time between two captures while the replica does not answer, unless the log grows. */
+const LONGEST_INTERVAL_MS = 60_000;
+
 /** The path of the database leads to another file than the one that we hold, or to none. */
 export class DatabaseReplaced extends FlysqliteError {
   constructor(databasePath: string) {
@@ -103,7 +106,9 @@ export function createFollower(
         captureTrouble = undefined;
         if (isNew || replicator.isBehind) uploads.ring("news");
         if (isNew) {
-          isBurst = await busyTime(startedMs + syncIntervalMs, isBurst ? BURST_POLL_MS : BUSY_POLL_MS, stop);
+          const awayMs = uploadTrouble === undefined ? 0 : clock.now() - uploadTrouble.sinceMs;
+          const endMs = startedMs + captureInterval(syncIntervalMs, awayMs);
+          isBurst = await busyTime(endMs, isBurst ? BURST_POLL_MS : BUSY_POLL_MS, stop);
         } else {
           isBurst = false;
           await quietTime(stop);
@@ -150,6 +155,7 @@ export function createFollower(
       try {
         await replicator.upload({ signal });
         if (failures > 0) log(info("replicate", `the replica answers again, after ${failures} failed tries`));
+        if (failures > 0) changes.ring("hurry"); // for what was not captured meanwhile
         failures = 0;
         uploadTrouble = undefined;
         earliestMs = startedMs + syncIntervalMs;
@@ -194,6 +200,14 @@ export function createFollower(
       }
     },
   };
+}
+
+/**
+ * Time between two captures, in milliseconds, when the replica has been away for so long: an outage ends with few objects,
+ * whatever it lasted: some 25 for a minute, 100 for an hour.
+ */
+export function captureInterval(syncIntervalMs: number, awayMs: number): number {
+  return Math.max(syncIntervalMs, Math.min(awayMs / 8, LONGEST_INTERVAL_MS));
 }
 
 /** Doubles from the first wait to the last, and spreads by a quarter so that many machines don't come at once. */

@@ -4,15 +4,10 @@
 // Where the history is begun anew behind a transaction, the files that led on from there are gone, and others take their
 // numbers. An upload of an old one may still arrive. So those are noted as given up, durably, before the first new file
 // is made: a replica that ends with one of them is ours, and only a copy of the whole database goes on from it.
-//
-// One that takes the name of such a file finds it there when it has come. A merge has a name of its own, and would stand
-// beside the new files unnoticed: so the new history begins behind its last transaction.
 
-import { FlysqliteError } from "../base/errors.ts";
-import type { ObjectStore } from "../storage/store.ts";
-import { decodeHeader, type LtxHeader } from "./ltx/header.ts";
-import { laterTxid, NO_TXID, type Txid, toTxid } from "./ltx/txid.ts";
-import { isAmong, readHeader } from "./newest.ts";
+import type { LtxHeader } from "./ltx/header.ts";
+import { NO_TXID, type Txid, toTxid } from "./ltx/txid.ts";
+import { isAmong } from "./newest.ts";
 import {
   forgetCaptured,
   markOf,
@@ -25,35 +20,6 @@ import {
 
 /** So many uploads of unknown outcome are remembered: more than one or two are there only after several odd ends. */
 const MOST_MARKS = 32;
-
-/** Under the key of a file stands another of ours, which was given up and came late: the history has to go on from it. */
-export class GivenUpArrived extends Error {
-  constructor(key: string) {
-    super(`"${key}" came late, after it was given up`);
-  }
-}
-
-/** Throws GivenUpArrived where such a file stands under the key. One that can't be read is not ours. */
-export async function requireNotGivenUp(
-  store: ObjectStore,
-  {
-    key,
-    isGivenUp,
-    signal,
-  }: {
-    readonly key: string;
-    readonly isGivenUp: (file: LtxHeader) => boolean;
-    readonly signal: AbortSignal;
-  },
-): Promise<void> {
-  let found: LtxHeader | undefined;
-  try {
-    found = await readHeader(store, key, signal);
-  } catch (error) {
-    if (!(error instanceof FlysqliteError) || error.code !== "E_REPLICA_CORRUPT") throw error;
-  }
-  if (found !== undefined && isGivenUp(found)) throw new GivenUpArrived(key);
-}
 
 export type Memory = ReturnType<typeof createMemory>;
 
@@ -153,12 +119,6 @@ export function createMemory({
       isSettled = false;
     },
 
-    /** The last transaction that no new file may have, where the history goes on with a copy behind `txid`. */
-    lastTaken(txid: Txid): Txid {
-      const merges = givenUp.map(({ header }) => decodeHeader(Buffer.from(header, "base64"), "a mark")).filter(isMerge);
-      return merges.reduce((last, { max }) => laterTxid(last, max), txid);
-    },
-
     /** True for a file of ours that the history does not lead over any more. */
     isGivenUp: (file: LtxHeader): boolean => isAmong(file, givenUp),
   };
@@ -175,10 +135,6 @@ export function createMemory({
     if (isBehind(recorded)) recorded = undefined;
     if (durable > txid) durable = txid;
   }
-}
-
-function isMerge({ min, max }: LtxHeader): boolean {
-  return min < max;
 }
 
 function before(txid: Txid): Txid {

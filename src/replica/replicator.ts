@@ -13,18 +13,17 @@ import type { Catalog } from "./catalog.ts";
 import { createCompactor } from "./compact.ts";
 import { inspectReplica } from "./inspect.ts";
 import type { Guard } from "./lease/hold.ts";
-import { reachedWith } from "./levels.ts";
 import { decodeLtx } from "./ltx/decode.ts";
 import type { LtxHeader } from "./ltx/header.ts";
-import { formatLtxName, SNAPSHOT_LEVEL, SYNC_LEVEL } from "./ltx/names.ts";
-import { FIRST_TXID, formatTxid, NO_TXID, nextTxid, type Txid } from "./ltx/txid.ts";
-import { createMemory, GivenUpArrived, type Memory } from "./memory.ts";
+import { formatLtxName, SNAPSHOT_LEVEL } from "./ltx/names.ts";
+import { FIRST_TXID, formatTxid, NO_TXID, type Txid } from "./ltx/txid.ts";
+import { createMemory } from "./memory.ts";
 import { isAmong } from "./newest.ts";
 import { type Backlog, createProgress } from "./progress.ts";
 import { releasing } from "./release.ts";
 import { counted, openStaging, type Staging } from "./staging.ts";
 import type { Remembered } from "./state.ts";
-import { createUploader } from "./upload.ts";
+import { createUploader, GivenUpArrived } from "./upload.ts";
 
 /** How the history in the replica goes on. */
 export type Start = Remembered & {
@@ -74,7 +73,9 @@ export async function createReplicator({
   const captured = known[0]?.txid ?? NO_TXID;
   const staging = await openStaging({ store: local, directory: stateDirectory, captured, signal: lifetime });
   const isGivenUp = start.newest !== undefined && isAmong(start.newest, start.givenUp);
-  const found = await takeUp({ start, isGivenUp, staging, attached });
+  const continuation = await takeUp({ start, isGivenUp, staging, attached });
+  log(debug("replicate", describeContinuation(continuation)));
+
   const memory = createMemory({
     directory: stateDirectory,
     databaseId,
@@ -83,19 +84,15 @@ export async function createReplicator({
     acked: isGivenUp ? undefined : known.find(({ txid }) => txid === lastTxid),
     syncLog: attached.syncWal,
   });
-  if (found.kind === "position") memory.goOn(found.position);
+  if (continuation.kind === "position") memory.goOn(continuation.position);
   else if (isGivenUp) memory.beginAnew(lastTxid);
-  else memory.goOnBehind(found.after);
-  const continuation = behindMerges(found, memory);
-  log(debug("replicate", describeContinuation(continuation)));
+  else memory.goOnBehind(continuation.after);
   const prepare = (file: LtxHeader) => memory.uploading(file, { replicated: uploader.replicated });
 
   const compactor = createCompactor({
     catalog,
     store,
     local: { store: local, files: staging.list },
-    prepare,
-    isGivenUp: memory.isGivenUp,
     guard,
     log,
     at,
@@ -106,19 +103,14 @@ export async function createReplicator({
     staging,
     store,
     databaseId,
-    // Where a merge arrived and the level-0 file behind it did not, that one is still to be uploaded.
-    replicated: staging.bridges({ from: catalog.reached(SYNC_LEVEL), to: lastTxid })
-      ? catalog.reached(SYNC_LEVEL)
-      : lastTxid,
+    replicated: lastTxid,
     guard,
     prepare,
     isGivenUp: memory.isGivenUp,
-    firstToMerge: () => nextTxid(reachedWith(1, catalog.reached)),
-    merge: async (upTo, { signal }) => (await compactor.compact({ level: 1, upTo, signal })).reached >= upTo,
     uploaded: (file) => {
       lastUploadMs = clock.now();
       catalog.add(file);
-      if (file.level === SYNC_LEVEL) memory.arrived(file.max);
+      memory.arrived(file.max);
     },
     log,
     at,
@@ -240,11 +232,6 @@ export async function createReplicator({
       return capturer.captured;
     },
 
-    /** The transaction that a copy of the whole database would be, if it were made now. */
-    get nextCopy(): Txid {
-      return nextTxid(memory.lastTaken(capturer.captured));
-    },
-
     /** What waits on the volume, in bytes. */
     get waitingBytes(): number {
       return staging.waiting(uploader.replicated).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
@@ -323,12 +310,6 @@ async function takeUp({
   const reason =
     lastTxid === NO_TXID ? "the replica is empty" : "where the log continues from the replica is not known";
   return { kind: "copy", after: lastTxid, reason };
-}
-
-/** Where a merge was given up, what goes on behind it can only be a copy of the whole database. */
-function behindMerges(found: Continuation, memory: Pick<Memory, "lastTaken">): Continuation {
-  if (found.kind === "copy" || memory.lastTaken(found.position.txid) === found.position.txid) return found;
-  return { kind: "copy", after: found.position.txid, reason: "a merge that was given up may come late" };
 }
 
 function describeContinuation(continuation: Continuation): string {

@@ -22,12 +22,6 @@ export type Shipment = {
   readonly mark: Mark;
 };
 
-/** All of the database: it needs nothing before it. */
-export type CopyShipment = Shipment & {
-  /** The same as a file of level 1 that leads over a gap, from `min` on. */
-  readonly over: (min: Txid) => Pick<Shipment, "header" | "body">;
-};
-
 /**
  * Offset that stands for "no part of a log", in bytes. Litestream takes over a replica only where the newest
  * level-0 file has an offset behind the log's header.
@@ -71,7 +65,7 @@ export function shipChanges(
 type CopyOptions = { readonly txid: Txid; readonly pageSize: PageSize; readonly timestampMs: number };
 
 /** All pages of the database, as the transaction that continues the history. */
-export function shipCopy(snapshot: Snapshot, { txid, pageSize, timestampMs }: CopyOptions): CopyShipment {
+export function shipCopy(snapshot: Snapshot, { txid, pageSize, timestampMs }: CopyOptions): Shipment {
   const { pageCount, page, mark } = snapshot;
   const wal = mark.position.kind === "file" ? NO_LOG : walRange(undefined, mark.position);
   const header: LtxHeader = { pageSize, commit: pageCount, min: txid, max: txid, timestampMs, wal };
@@ -81,13 +75,6 @@ export function shipCopy(snapshot: Snapshot, { txid, pageSize, timestampMs }: Co
     databaseBytes: pageCount * pageSize,
     body: (options) => encodeLtx(header, readPages(allPages(pageCount, pageSize), page), options),
     mark,
-    over(min) {
-      const wider: LtxHeader = { ...header, min, wal: NO_LOG };
-      return {
-        header: wider,
-        body: (options) => encodeLtx(wider, readPages(allPages(pageCount, pageSize), page), options),
-      };
-    },
   };
 }
 

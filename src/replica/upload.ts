@@ -9,15 +9,19 @@ import { claimReplica } from "./inspect.ts";
 import type { Guard } from "./lease/hold.ts";
 import type { LtxHeader } from "./ltx/header.ts";
 import { formatLtxName, type LtxFileInfo, SYNC_LEVEL } from "./ltx/names.ts";
-import { formatTxid, nextTxid, type Txid } from "./ltx/txid.ts";
-import { requireNotGivenUp } from "./memory.ts";
+import { formatTxid, type Txid } from "./ltx/txid.ts";
+import { readHeader } from "./newest.ts";
 import { releasing } from "./release.ts";
 import { sameBytes } from "./same-bytes.ts";
-import type { CopyShipment } from "./shipment.ts";
+import type { Shipment } from "./shipment.ts";
 import type { StagedFile, Staging } from "./staging.ts";
 
-/** From how many waiting files on they are merged, and only the last is uploaded as it is. */
-const MERGE_FROM = 4;
+/** Under the key of a file stands another of ours, which was given up and came late: the history has to go on from it. */
+export class GivenUpArrived extends Error {
+  constructor(key: string) {
+    super(`"${key}" came late, after it was given up`);
+  }
+}
 
 export type Uploader = ReturnType<typeof createUploader>;
 
@@ -29,8 +33,6 @@ export function createUploader({
   guard,
   prepare,
   isGivenUp,
-  merge,
-  firstToMerge,
   uploaded,
   log,
   at,
@@ -48,10 +50,6 @@ export function createUploader({
   readonly prepare: (file: LtxHeader) => Promise<void>;
   /** True for a file of ours that the history does not lead over any more. */
   readonly isGivenUp: (file: LtxHeader) => boolean;
-  /** Brings level 1 up to that transaction; false where that can't be done, and each file has to be uploaded. */
-  readonly merge: (upTo: Txid, options: { readonly signal: AbortSignal }) => Promise<boolean>;
-  /** The first transaction that level 1 lacks. */
-  readonly firstToMerge: () => Txid;
   /** Told of each file that arrived. */
   readonly uploaded: (file: LtxFileInfo) => void;
   readonly log: Log;
@@ -82,63 +80,39 @@ export function createUploader({
     at("prepared");
   }
 
-  /** Stores a file, or finds that it is there already. */
   async function put(
     {
-      level = SYNC_LEVEL,
-      min,
-      max,
+      txid,
       sizeBytes,
       timestampMs,
       body,
     }: {
-      readonly level?: number;
-      readonly min: Txid;
-      readonly max: Txid;
+      readonly txid: Txid;
       readonly sizeBytes: number;
       readonly timestampMs: number;
       readonly body: () => Promise<AsyncIterable<Uint8Array> | Iterable<Uint8Array>>;
     },
     signal: AbortSignal,
   ): Promise<void> {
-    const key = `${store.levelDirectory(level)}/${formatLtxName({ min, max })}`;
+    const key = `${store.levelDirectory(SYNC_LEVEL)}/${formatLtxName({ min: txid, max: txid })}`;
     if (!(await store.put(key, await body(), { ifAbsent: true, modifiedMs: timestampMs, signal }))) {
       await requireSame(store, { key, body: await body(), isGivenUp, signal });
     }
     await guard({ signal }); // an answer that came after another machine had begun to write proves nothing
     at("uploaded");
-    if (level === SYNC_LEVEL) replicated = max;
-    uploaded({ level, min, max, key, sizeBytes, modifiedMs: timestampMs });
-    log(debug("replicate", `transaction ${formatTxid(max)} is in the replica`));
+    replicated = txid;
+    uploaded({ level: SYNC_LEVEL, min: txid, max: txid, key, sizeBytes, modifiedMs: timestampMs });
+    log(debug("replicate", `transaction ${formatTxid(txid)} is in the replica`));
   }
 
   async function putStaged(file: StagedFile, signal: AbortSignal): Promise<void> {
     await begin(await staging.header(file), signal);
-    const { txid, sizeBytes, timestampMs } = file;
-    const body = async () => releasing(await staging.read(file));
-    await put({ min: txid, max: txid, sizeBytes, timestampMs, body }, signal);
-  }
-
-  async function putCopy(
-    { header, databaseBytes, body, level }: Omit<CopyShipment, "over"> & { readonly level?: number },
-    signal: AbortSignal,
-  ): Promise<void> {
-    await begin(header, signal);
-    await put({ ...header, ...(level && { level }), sizeBytes: databaseBytes, body: async () => body() }, signal);
+    await put({ ...file, body: async () => releasing(await staging.read(file)) }, signal);
   }
 
   async function drain(signal: AbortSignal): Promise<number> {
     // What is staged meanwhile is left to the next call, or a busy app would keep this one from ever ending.
     const waiting = staging.waiting(replicated);
-    const last = waiting.at(-1);
-    if (last === undefined) return 0;
-    if (waiting.length >= MERGE_FROM) {
-      await claim(signal);
-      if (await merge(last.txid, { signal })) {
-        await putStaged(last, signal);
-        return 2;
-      }
-    }
     for (const file of waiting) {
       signal.throwIfAborted();
       await putStaged(file, signal);
@@ -155,14 +129,14 @@ export function createUploader({
     /** Uploads all that is staged at the time of the call. Gives the number of files that it took. */
     upload: ({ signal }: { readonly signal: AbortSignal }): Promise<number> => serial(() => drain(signal)),
 
-    /** Uploads what is staged, then this, which is not. Where it leaves a gap, level 1 leads over that first. */
-    sendAtOnce: (shipment: CopyShipment, { signal }: { readonly signal: AbortSignal }): Promise<void> =>
+    /** Uploads what is staged, then this, which is not. */
+    sendAtOnce: (shipment: Shipment, { signal }: { readonly signal: AbortSignal }): Promise<void> =>
       serial(async () => {
         await drain(signal);
-        if (shipment.header.min > nextTxid(replicated)) {
-          await putCopy({ ...shipment, ...shipment.over(firstToMerge()), level: 1 }, signal);
-        }
-        await putCopy(shipment, signal);
+        const { header, position, databaseBytes, body } = shipment;
+        const { timestampMs } = header;
+        await begin(header, signal);
+        await put({ txid: position.txid, sizeBytes: databaseBytes, timestampMs, body: async () => body() }, signal);
       }),
 
     /** Asks the replica how far it goes, where an upload's outcome is not known. */
@@ -200,6 +174,28 @@ async function requireSame(
     `Cannot replicate: "${key}" of "${store.address}" was written by someone else`,
     { hint: "Stop the other writer; two of them on one replica path destroy it" },
   );
+}
+
+/** Throws GivenUpArrived where such a file stands under the key. One that can't be read is not ours. */
+async function requireNotGivenUp(
+  store: ObjectStore,
+  {
+    key,
+    isGivenUp,
+    signal,
+  }: {
+    readonly key: string;
+    readonly isGivenUp: (file: LtxHeader) => boolean;
+    readonly signal: AbortSignal;
+  },
+): Promise<void> {
+  let found: LtxHeader | undefined;
+  try {
+    found = await readHeader(store, key, signal);
+  } catch (error) {
+    if (!(error instanceof FlysqliteError) || error.code !== "E_REPLICA_CORRUPT") throw error;
+  }
+  if (found !== undefined && isGivenUp(found)) throw new GivenUpArrived(key);
 }
 
 async function* toAsync(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {

@@ -5,7 +5,7 @@ import { basename, join } from "node:path";
 import type { Random } from "../../src/base/context.ts";
 import { describe, FlysqliteError, systemCode } from "../../src/base/errors.ts";
 import type { Event } from "../../src/base/events.ts";
-import { FIRST_TXID, NO_TXID, type Txid } from "../../src/replica/ltx/txid.ts";
+import { NO_TXID, type Txid } from "../../src/replica/ltx/txid.ts";
 import type { Driver } from "../../src/sqlite/driver.ts";
 import { stateDirectory } from "../../src/steps/places.ts";
 import type { App } from "./app.ts";
@@ -146,7 +146,7 @@ export function createWorld({
     if (label === "snapshot begun") {
       viewed = history.now;
       seen = { least: viewed, most: viewed };
-      history.ships(keeper?.replicator?.nextCopy ?? FIRST_TXID, seen);
+      history.ships(next(), seen);
     }
     if (label === "recorded") history.ships(next(), seen);
     if (appRuns && chance(mix().interjections)) act(nextAction());

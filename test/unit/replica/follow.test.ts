@@ -4,7 +4,7 @@ import { describe, expect, it, vi } from "vitest";
 import type { At, Clock } from "../../../src/base/context.ts";
 import type { Event } from "../../../src/base/events.ts";
 import { systemClock, systemRandom } from "../../../src/base/system.ts";
-import { backoff, createFollower } from "../../../src/replica/follow.ts";
+import { backoff, captureInterval, createFollower } from "../../../src/replica/follow.ts";
 import type { ObjectStore } from "../../../src/storage/store.ts";
 import { installedDriver } from "../../support/driver.ts";
 import { createManualClock, type ManualClock } from "../../support/manual-clock.ts";
@@ -107,6 +107,48 @@ describe("a follower", () => {
     expect(await replica.judge()).toEqual({ n: 3 });
   });
 
+  it("captures less often while the replica is away, and at once when it answers again", async () => {
+    const clock = createManualClock();
+    const state = { away: false };
+    const wrap = (store: ObjectStore): ObjectStore => ({
+      ...store,
+      put: (key, body, options) => (state.away ? Promise.reject(new Error("no route")) : store.put(key, body, options)),
+    });
+    await using running = await following({ clock, wrap });
+    const { replica, follower } = running;
+    await comesTo(1n, { replica, clock });
+    state.away = true;
+    const captureAfter = async (ms: number) => {
+      await replica.app.commit();
+      const { captured } = replica.replicator;
+      const sinceMs = clock.monotonic();
+      while (replica.replicator.captured === captured) {
+        if (clock.monotonic() - sinceMs > ms) return "later";
+        clock.advance(SYNC_INTERVAL_MS / 10);
+        await new Promise((resolve) => setTimeout(resolve, 5)); // the capture itself takes real time
+      }
+      return "by then";
+    };
+    expect(await captureAfter(2 * SYNC_INTERVAL_MS)).toBe("by then");
+    await vi.waitFor(() => {
+      clock.advance(STEP_MS);
+      expect(follower.trouble?.message).toBe("no route");
+    }, SOON);
+    clock.advance(400_000);
+    expect(await captureAfter(5 * SYNC_INTERVAL_MS)).toBe("by then"); // what had been committed before
+    expect(await captureAfter(5 * SYNC_INTERVAL_MS)).toBe("later");
+    const last = await replica.app.commit();
+    state.away = false;
+    const { lastTxid, captured } = replica.replicator;
+    await vi.waitFor(() => {
+      if (replica.replicator.lastTxid === lastTxid) clock.advance(STEP_MS); // to the next try, long before the next capture
+      expect(replica.replicator.lastTxid).toBeGreaterThan(lastTxid);
+    }, SOON);
+    await vi.waitFor(() => expect(replica.replicator.captured).toBe(captured + 1n), SOON); // and the clock stands still
+    await comesTo(captured + 1n, { replica, clock });
+    expect(await replica.judge()).toEqual({ n: last });
+  });
+
   it("keeps the interval between two uploads, also where somebody else has captured", async () => {
     const clock = createManualClock();
     const uploads: number[] = [];
@@ -184,11 +226,14 @@ describe("a follower", () => {
     }
     expect(replica.replicator.captured).toBeGreaterThan(1n); // the log was not waiting for the store
     away = false;
-    await vi.waitFor(async () => {
+    await vi.waitFor(() => {
       clock.advance(500);
       expect(events.at(-1)?.text).toMatch(/answers again, after \d+ failed tries/);
     }, SOON);
-    expect(await replica.judge()).toEqual({ n: 3 });
+    await vi.waitFor(async () => {
+      clock.advance(500); // the last of the commits may have been captured for itself
+      expect(await replica.judge()).toEqual({ n: 3 });
+    }, SOON);
   });
 
   it("goes on by itself where the volume was full for a moment, and everything had been uploaded", async () => {
@@ -246,6 +291,14 @@ describe("a follower", () => {
     renameSync(`${path}.copy`, path);
     running.follower.hurry();
     await expect(running.ended).rejects.toThrow(/"\S+app\.db": it was replaced by another file/);
+  });
+});
+
+describe("captureInterval", () => {
+  it("is the one that was told, or an eighth of the time that the replica is away, and a minute at most", () => {
+    const intervals = [0, 4000, 8000, 60_000, 480_000, 86_400_000].map((awayMs) => captureInterval(1000, awayMs));
+    expect(intervals).toEqual([1000, 1000, 1000, 7500, 60_000, 60_000]);
+    expect(captureInterval(90_000, 86_400_000)).toBe(90_000);
   });
 });
 

@@ -6,8 +6,6 @@ import { describe, expect, it } from "vitest";
 import { readState, writeState } from "../../../src/replica/state.ts";
 import type { ObjectStore } from "../../../src/storage/store.ts";
 import { installedDriver } from "../../support/driver.ts";
-import { canReadAsLitestream, judgeByLitestream, restoreByLitestream, skipReason } from "../../support/litestream.ts";
-import { judge } from "../../support/workload.ts";
 import { chain, type Replicated, rangesAt, replicated } from "./support.ts";
 
 const driver = await installedDriver();
@@ -110,94 +108,6 @@ describe("an upload that was given up, and arrives while another takes its place
     await replica.app.commit();
     await replica.sync();
     expect(await replica.judge()).toEqual({ n: 3 });
-  });
-});
-
-/** Waits for the replica in such numbers that it is merged, and the merge is under way when all of it is given up. */
-async function giveUpMerge(replica: Replicated, trouble: Trouble): Promise<void> {
-  await replica.sync();
-  trouble.keepsBack = true;
-  for (let n = 0; n < 5; n += 1) {
-    await replica.app.commit();
-    await replica.capture();
-  }
-  await expect(replica.upload()).rejects.toThrow("no answer");
-  trouble.isFull = true;
-  await replica.app.commit();
-  await replica.capture();
-  trouble.isFull = false;
-}
-
-describe("a merge that was given up, and arrives beside what took its place", () => {
-  it.each(["before", "after"])("changes nothing, whether it comes %s the next commits", async (when) => {
-    const { state, wrap, wrapLocal } = troubled();
-    await using replica = await replicated(driver, { wrap, wrapLocal });
-    await giveUpMerge(replica, state);
-    state.keepsBack = false;
-    await replica.upload();
-    // Transactions 2 to 6 were in the merge: no other file gets their names.
-    expect(await rangesAt(replica.store, 0)).toEqual(["1-1", "7-7"]);
-    expect(await rangesAt(replica.store, 1)).toEqual(["1-7"]);
-    const merge = state.held[0];
-    if (when === "before") await merge?.();
-    for (let n = 0; n < 3; n += 1) {
-      await replica.app.commit();
-      await replica.sync();
-    }
-    if (when === "after") await merge?.();
-    expect(await rangesAt(replica.store, 1)).toEqual(["1-7", "2-6"]);
-    expect(await replica.judge()).toEqual({ n: 9 });
-    const directory = join(replica.directory, "replica");
-    if (canReadAsLitestream) expect(await judgeByLitestream(directory)).toEqual({ n: 9 });
-    if (skipReason === undefined) {
-      const restored = join(replica.directory, "restored-by-litestream.db");
-      await restoreByLitestream(directory, restored);
-      expect(judge(restored)).toEqual({ n: 9 });
-    }
-    await replica.restart();
-    await replica.app.commit();
-    await replica.sync();
-    expect(await replica.judge()).toEqual({ n: 10 });
-  });
-
-  it("is known to the next start, which begins behind it", async () => {
-    const { state, wrap, wrapLocal } = troubled();
-    await using replica = await replicated(driver, { wrap, wrapLocal });
-    await giveUpMerge(replica, state);
-    await expect(replica.upload()).rejects.toThrow("no answer");
-    await replica.restart();
-    state.keepsBack = false;
-    await replica.sync();
-    for (const arrive of state.held) await arrive();
-    await replica.app.commit();
-    await replica.sync();
-    expect(await replica.judge()).toEqual({ n: 7 });
-  });
-
-  it("is known where a power cut took what was staged, and the log has everything", async () => {
-    const { state, wrap, wrapLocal } = troubled();
-    await using replica = await replicated(driver, { wrap, wrapLocal });
-    await replica.sync();
-    await replica.app.commit();
-    await replica.sync();
-    state.keepsBack = true;
-    for (let n = 0; n < 5; n += 1) {
-      await replica.app.commit();
-      await replica.capture();
-    }
-    await expect(replica.upload()).rejects.toThrow("no answer");
-    await replica.restart(async () => {
-      rmSync(join(replica.stateDirectory, "ltx"), { recursive: true });
-      rmSync(join(replica.stateDirectory, "captured.json"));
-    });
-    state.keepsBack = false;
-    await replica.app.commit();
-    await replica.sync();
-    for (const arrive of state.held) await arrive();
-    await replica.app.commit();
-    await replica.sync();
-    expect(await replica.judge()).toEqual({ n: 8 });
-    expect(replica.fullCopies.at(-1)).toContain("may come late");
   });
 });
 
