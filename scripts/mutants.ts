@@ -38,6 +38,7 @@ const HOLD = { file: "src/replica/lease/hold.ts", test: "test/unit/replica/lease
 const LEASE_RULES = { file: "src/replica/lease/rules.ts", test: "test/unit/replica/lease/rules.test.ts" } as const;
 const SAFETY = { test: "test/unit/replica/lease/safety.test.ts" } as const;
 const GIVEN_UP = { file: "src/replica/memory.ts", test: "test/unit/replica/given-up.test.ts" } as const;
+const INTERLEAVINGS = { file: "src/sqlite/attached.ts", test: "test/unit/replica/interleavings.test.ts" } as const;
 const COPY = { file: "src/plan/copy.ts", test: "test/unit/plan/copy.test.ts" } as const;
 
 const MUTANTS: readonly Mutant[] = [
@@ -646,6 +647,65 @@ const MUTANTS: readonly Mutant[] = [
     bug: "a transaction of that number is taken for ours",
     edits: [["mark.header === header", "mark.header.length === header.length"]],
     test: "test/unit/replica/newest.test.ts",
+  },
+  {
+    ...INTERLEAVINGS,
+    bug: "between two readers there is none",
+    edits: [
+      [
+        "beginRead(spare);\n      try {",
+        'reader.exec("ROLLBACK");\n      beginRead(reader);\n      beginRead(spare);\n      try {',
+      ],
+    ],
+    only: "each thing",
+  },
+  {
+    ...INTERLEAVINGS,
+    bug: "what a restart took is passed over",
+    edits: [['if (!sealed) return "the log was restarted before it was copied";', ""]],
+    only: "each commit",
+  },
+  {
+    ...INTERLEAVINGS,
+    bug: "changed pages are read from a log that is begun anew meanwhile",
+    edits: [["if (isCheckpointed) return readPage(", "if (isCheckpointed && pageSize === 0) return readPage("]],
+    only: "each thing",
+  },
+  {
+    ...INTERLEAVINGS,
+    bug: "the whole database is read from a log that is begun anew meanwhile",
+    edits: [["sealedThen ? undefined : overlay?.changes.pages;", "overlay?.changes.pages;"]],
+    only: "each thing",
+  },
+  {
+    ...INTERLEAVINGS,
+    bug: "a view is taken for that of the commit before",
+    edits: [
+      [
+        "if (begun.frames === frames && logSalts() === salts) return begun;",
+        "if (begun.frames >= 0 || salts === frames.toString()) return begun;",
+      ],
+    ],
+    only: "each commit",
+  },
+  {
+    ...INTERLEAVINGS,
+    bug: "writers go on while the log is sealed",
+    edits: [['held.exec("BEGIN IMMEDIATE");', 'held.exec("BEGIN");']],
+    only: "each commit",
+  },
+  {
+    ...INTERLEAVINGS,
+    bug: "what is sealed was not copied",
+    edits: [["if (!copy()) return undefined;", ""]],
+    only: "two commits",
+  },
+  {
+    ...INTERLEAVINGS,
+    file: "src/replica/capture.ts",
+    bug: "what was captured under the lock is read after it",
+    edits: [["unstaged = { ...shipment, body: () => bytes };", "unstaged = bytes.length > 0 ? shipment : shipment;"]],
+    only: "two commits",
   },
   {
     ...COPY,
