@@ -14,6 +14,7 @@ const LED = [
   ["replica/follow.ts", "node:fs", "fs.ts"],
   ["replica/staging.ts", "node:fs", "fs.ts"],
   ["sqlite/attached.ts", "node:fs", "fs.ts"],
+  ["steps/note-restored.ts", "node:fs/promises", "fs-promises.ts"],
   ["steps/replicate.ts", "../storage/file.ts", "file-store.ts"],
 ] as const;
 

@@ -75,7 +75,8 @@ function createWorker(): Worker {
       if (typeof outcome !== "string") return outcome;
       child.kill("SIGKILL");
       child = undefined;
-      return { seed: options.seed, violation: outcome, fullCopies: [], warnings: [], states: 0, trace: [] };
+      const nothing = { machines: 0, fullCopies: [], warnings: [], states: 0, trace: [] };
+      return { seed: options.seed, violation: outcome, ...nothing };
     },
     end: () => child?.disconnect(),
   };
