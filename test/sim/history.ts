@@ -29,8 +29,6 @@ export type History = {
   ships(txid: Txid, states: States): void;
   /** What a transaction of that number may be, of any branch. */
   shippedIn(txid: Txid): readonly States[];
-  /** Likewise of this branch only. */
-  shippedHere(txid: Txid): readonly States[];
   /** Another machine's. */
   branch(): History;
 };
@@ -38,7 +36,7 @@ export type History = {
 export function createHistory(): History {
   const states: { readonly hash: string; readonly from: StateNumber }[] = [];
   const numbers = new Map<string, StateNumber[]>();
-  const shipped = new Map<Txid, { readonly states: States; readonly by: History }[]>();
+  const shipped = new Map<Txid, States[]>();
 
   function leadsTo(earlier: StateNumber, later: StateNumber): boolean {
     let state: StateNumber | undefined = later;
@@ -48,7 +46,7 @@ export function createHistory(): History {
 
   function branch(): History {
     let now: StateNumber = -1;
-    const history: History = {
+    return {
       get now() {
         return now;
       },
@@ -79,14 +77,12 @@ export function createHistory(): History {
       leadsTo,
 
       ships(txid, states) {
-        shipped.set(txid, [...(shipped.get(txid) ?? []), { states, by: history }]);
+        shipped.set(txid, [...(shipped.get(txid) ?? []), states]);
       },
 
-      shippedIn: (txid) => (shipped.get(txid) ?? []).map(({ states }) => states),
-      shippedHere: (txid) => (shipped.get(txid) ?? []).flatMap(({ states, by }) => (by === history ? [states] : [])),
+      shippedIn: (txid) => shipped.get(txid) ?? [],
       branch,
     };
-    return history;
   }
 
   return branch();

@@ -8,6 +8,7 @@
 
 import { AsyncLocalStorage } from "node:async_hooks";
 import { closeSync } from "node:fs";
+import type { FileHandle } from "node:fs/promises";
 import type { Clock } from "../../src/base/context.ts";
 import type { Connection, Driver } from "../../src/sqlite/driver.ts";
 import { type Clocks, createClocks } from "./clocks.ts";
@@ -35,6 +36,8 @@ export type Life = {
   /** Notes a file that the process has open. */
   opened(file: number): void;
   closed(file: number): void;
+  /** Likewise of one that may be closed twice. */
+  holds(file: FileHandle): void;
   /** The driver as this process has it. It waits for no lock: nobody else does anything meanwhile. */
   driver(driver: Driver): Driver;
   halt(): void;
@@ -64,6 +67,7 @@ export function beginLife({
   let missed: (() => void)[] = [];
   const connections = new Set<Connection>();
   const files = new Set<number>();
+  const handles: FileHandle[] = [];
 
   function live(): void {
     if (isDead) throw new Dead("this process is dead");
@@ -112,6 +116,7 @@ export function beginLife({
     run: (work) => processes.run(life, work),
     opened: (file) => void files.add(file),
     closed: (file) => void files.delete(file),
+    holds: (file) => void handles.push(file),
     driver: (driver) => ({
       ...driver,
       open(path, options) {
@@ -153,6 +158,7 @@ export function beginLife({
       isDead = true;
       for (const connection of connections) connection.close();
       for (const file of files) closeSync(file);
+      for (const file of handles) file.close();
     },
   };
   return life;

@@ -10,6 +10,7 @@ const kernel = new URL("./kernel/", import.meta.url).href;
 const LED = [
   ["base/durable-file.ts", "node:fs/promises", "fs-promises.ts"],
   ["replica/state.ts", "node:fs/promises", "fs-promises.ts"],
+  ["replica/image.ts", "node:fs/promises", "fs-restore.ts"],
   ["replica/restore-to.ts", "node:fs/promises", "fs-restore.ts"],
   ["replica/follow.ts", "node:fs", "fs.ts"],
   ["replica/staging.ts", "node:fs", "fs.ts"],

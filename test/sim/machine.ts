@@ -22,6 +22,7 @@ import type { Ledger } from "./ledger.ts";
 import { beginLife, Dead, type Life } from "./life.ts";
 import { cutLog, type Durable, durableNow } from "./log-cut.ts";
 import type { Mix } from "./mix.ts";
+import { drawHalt } from "./pair.ts";
 import type { Timeline } from "./timeline.ts";
 import { Violation } from "./violation.ts";
 import { createVolume } from "./volume.ts";
@@ -53,6 +54,8 @@ export type Surroundings = {
   readonly violated: (violation: unknown) => void;
   /** Something was done, by which more than this machine may have changed. */
   readonly moved: () => void;
+  /** A machine is halted, or can't reach the bucket: another one may be started in its place. */
+  readonly fellSilent: () => void;
   /** A machine has ended, and nothing brings it back by itself. */
   readonly wentDown: () => void;
 };
@@ -65,6 +68,9 @@ const ATTENTION_MS = 10_000;
 
 /** Time between two points where a keeper may die, in milliseconds, more or less. */
 const POINTS_MS = 20;
+
+/** Where the keeper was sure of the lease a moment ago, and is about to write to the bucket. */
+const BEFORE_WRITING: ReadonlySet<string> = new Set(["prepared", "merging", "deleting"]);
 
 /** Why a start is made. */
 type Cause = Death | "nothing";
@@ -186,6 +192,14 @@ export function createMachine({
     if (appRuns && chance(mix().interjections)) act(nextAction());
     if (label === "capture") seen = { least: viewed ?? history.now, most: history.now };
     dieSometimes(label);
+    haltSometimes(label);
+  }
+
+  /** Between the last look at the lease and what is written there may be any time. */
+  function haltSometimes(label: string): void {
+    const now = mix().pair;
+    if (now === undefined || !BEFORE_WRITING.has(label) || !chance(now.slips)) return;
+    halt(drawHalt(random), (0.5 + 2 * random.unit()) * now.leaseTimes.ttlMs);
   }
 
   /** Whoever replicates may die at any point. */
@@ -209,8 +223,11 @@ export function createMachine({
     const known = keeper?.replicator?.lastTxid ?? NO_TXID;
     if (keeper === undefined || life?.isHalted || known <= acked) return;
     acked = known;
-    const here = history.shippedHere(known);
-    ledger.acknowledge({ txid: known, machine: name, states: here.length > 0 ? here : history.shippedIn(known) });
+    const states = history.shippedIn(known).filter(({ least }) => history.leadsTo(least, history.now));
+    if (states.length === 0) {
+      fail(`machine ${name} has transaction ${formatTxid(known)} replicated, which is none of its own`);
+    }
+    ledger.acknowledge({ txid: known, machine: name, states });
     const { lease } = keeper;
     const object = bucket.memory.objects.get(LEASE_KEY);
     if (lease === undefined || object === undefined) return;
@@ -414,6 +431,20 @@ export function createMachine({
     if (app.is.isReading) act({ kind: "end reading" });
   }
 
+  function halt(what: Halt, ms: number): void {
+    if (life === undefined || life.isHalted) return;
+    say(`halted for ${Math.round(ms)} ms: ${what}`);
+    const halted = life;
+    noteAcked();
+    halted.halt();
+    isAppHalted = what !== "keeper";
+    if (what === "suspended") clocks.suspend();
+    surroundings.fellSilent();
+    timeline.after(ms, () => {
+      if (halted === life) wake();
+    });
+  }
+
   function wake(): void {
     if (!life?.isHalted) return;
     say("goes on");
@@ -478,23 +509,13 @@ export function createMachine({
       if (keeper?.replicator !== undefined) die(what);
     },
 
-    halt(what: Halt, ms: number): void {
-      if (life === undefined || life.isHalted) return;
-      say(`halted for ${Math.round(ms)} ms: ${what}`);
-      const halted = life;
-      noteAcked();
-      halted.halt();
-      isAppHalted = what !== "keeper";
-      if (what === "suspended") clocks.suspend();
-      timeline.after(ms, () => {
-        if (halted === life) wake();
-      });
-    },
+    halt,
 
     /** The bucket is away for this machine. */
     cutOff(ms: number): void {
       say(`cut off for ${Math.round(ms)} ms`);
       cutUntilMs = timeline.nowMs + ms;
+      surroundings.fellSilent();
     },
 
     /** Nothing goes wrong with it from here on, and what its app has begun ends. */

@@ -61,7 +61,7 @@ export function undisturbed(random: Random, pairs = PAIRS): Mix {
     autoVacuum: pick(0, 0, 1, 2),
     syncIntervalMs: pick(100, 1000, 1000, 3000),
     durationMs,
-    tempoMs: durationMs / pick(15, 30, 60),
+    tempoMs: durationMs / (drawn === undefined ? pick(15, 30, 60) : pick(30, 60, 120)),
     // Where there is much time, each would find something to ship, and lead to the next.
     interjections: pick(0, 0.05, 0.2) * Math.min(1, 20_000 / durationMs),
     actions: actions(random),
@@ -85,7 +85,9 @@ export function disturbed(random: Random, pairs = PAIRS): Mix {
   const mix = undisturbed(random, pairs);
   const { durationMs } = mix;
   const sometimes = (chance: number) => random.unit() < chance;
-  const rate = () => (sometimes(0.4) ? random.unit() * 0.3 : 0);
+  // A real store tries again by itself; with the worst of networks no start would come to take a lease from another.
+  const worst = mix.pair === undefined ? 0.3 : 0.05;
+  const rate = () => (sometimes(0.4) ? random.unit() * worst : 0);
   const spans = () =>
     sometimes(0.3)
       ? [0, 1].map(() => {
@@ -96,7 +98,14 @@ export function disturbed(random: Random, pairs = PAIRS): Mix {
   const every = (chance: number) => (sometimes(chance) ? durationMs / (1 + Math.floor(random.unit() * 4)) : NEVER);
   return {
     ...mix,
-    network: { ...mix.network, lost: rate(), answerLost: rate(), late: rate() / 3, broken: rate(), slow: rate() },
+    network: {
+      ...mix.network,
+      lost: rate(),
+      answerLost: rate(),
+      late: (rate() / worst) * 0.1,
+      broken: rate(),
+      slow: rate(),
+    },
     outages: spans(),
     keeperDeathMs: every(0.5),
     containerDeathMs: every(0.25),

@@ -17,6 +17,8 @@ export type Pair = {
   /** Mean times between two of a kind, in milliseconds. */
   readonly deployMs: number;
   readonly haltMs: number;
+  /** How often a keeper is halted where it was sure of the lease and is about to write, from 0 to 1. */
+  readonly slips: number;
   readonly cutMs: number;
   readonly jumpMs: number;
   /** A machine that went down without being told stays so for up to this long, in milliseconds. */
@@ -50,6 +52,7 @@ export function drawPair(random: Random): { readonly pair: Pair; readonly durati
       wallOffsetsMs: [offset(), offset()],
       deployMs: durationMs / pick(2, 4, 8),
       haltMs: NEVER,
+      slips: 0,
       cutMs: NEVER,
       jumpMs: NEVER,
       absenceMs: 0,
@@ -68,10 +71,16 @@ export function disturbedPair(
     ...pair,
     deployMs: random.unit() < 0.7 ? pair.deployMs : durationMs / 2,
     haltMs: every(0.6),
+    slips: random.unit() < 0.5 ? random.unit() * 0.1 : 0,
     cutMs: every(0.5),
     jumpMs: every(0.3),
     absenceMs: random.unit() < 0.5 ? pair.leaseTimes.ttlMs * 2 : 0,
   };
+}
+
+export function drawHalt(random: Random): Halt {
+  const kinds = ["keeper", "machine", "suspended"] as const;
+  return kinds[Math.floor(random.unit() * kinds.length)] ?? "keeper";
 }
 
 /** What may happen to two machines, each with its mean time in milliseconds. */
@@ -98,15 +107,10 @@ export function happenings(
     after(random.unit() * ttlMs * 1.3, () => old.stop({ budgetMs: any(STOP_BUDGETS_MS) ?? STOP_BUDGETS_MS[0] }));
   }
 
-  function halt(): void {
-    const kinds: readonly Halt[] = ["keeper", "machine", "suspended"];
-    any(machines)?.halt(any(kinds) ?? "keeper", random.unit() ** 2 * ttlMs * 3);
-  }
-
   return [
     [deployMs, deploy],
-    [haltMs, halt],
-    [cutMs, () => any(machines)?.cutOff(random.unit() ** 2 * ttlMs * 3)],
+    [haltMs, () => any(machines)?.halt(drawHalt(random), random.unit() * ttlMs * 3)],
+    [cutMs, () => any(machines)?.cutOff(random.unit() * ttlMs * 3)],
     [jumpMs, () => any(machines)?.clocks.jump((random.unit() - 0.5) * (any([1000, ttlMs, ttlMs * 2, HOUR_MS]) ?? 0))],
   ];
 }

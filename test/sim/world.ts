@@ -75,6 +75,15 @@ export function createWorld({
     }
   }
 
+  /** The other one takes its place, most often. */
+  function replaceSilent(): void {
+    if (random.unit() < 0.3) return;
+    const waitMs = random.unit() * (mix().pair?.leaseTimes.ttlMs ?? 0);
+    timeline.after(waitMs, () => {
+      if (!isHealed) for (const machine of machines) machine.start();
+    });
+  }
+
   const surroundings: Surroundings = {
     ...given,
     random,
@@ -88,6 +97,7 @@ export function createWorld({
       violation ??= found;
     },
     moved: requireOneWriter,
+    fellSilent: replaceSilent,
     wentDown: () => timeline.after(NEXT_START_MS, startOne),
   };
   const create = (number: 0 | 1, branch: History) => {
@@ -155,6 +165,15 @@ export function createWorld({
       last = machines.find(({ isReplicated }) => isReplicated) ?? first;
       for (const machine of machines) if (machine !== last) machine.letGo();
       last.stop({ budgetMs: Number.POSITIVE_INFINITY });
+    },
+
+    /**
+     * True for the state of the machine that was stopped in the end. What another one had on its way when its lease ran
+     * out may have arrived behind it, under the next number: that counts for nobody, and the next start finds it.
+     */
+    isEnd(restored: StateNumber | undefined): boolean {
+      const { now, leadsTo } = (last ?? first).history;
+      return restored === now || (machines.length > 1 && restored !== undefined && leadsTo(now, restored));
     },
 
     letGo(): void {
