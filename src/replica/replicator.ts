@@ -12,7 +12,7 @@ import { type Continuation, createCapturer, type WholeDatabase } from "./capture
 import type { Catalog } from "./catalog.ts";
 import { createCompactor } from "./compact.ts";
 import { inspectReplica } from "./inspect.ts";
-import type { Guard } from "./lease/hold.ts";
+import { type Guard, unguarded } from "./lease/hold.ts";
 import { decodeLtx } from "./ltx/decode.ts";
 import type { LtxHeader } from "./ltx/header.ts";
 import { formatLtxName, SNAPSHOT_LEVEL, SYNC_LEVEL } from "./ltx/names.ts";
@@ -112,7 +112,10 @@ export async function createReplicator({
     guard,
     prepare,
     isGivenUp: memory.isGivenUp,
-    merge: async (upTo, { signal }) => (await compactor.compact({ level: 1, upTo, signal })).reached >= upTo,
+    // Level 1 must not lead where another machine may take the lease. A transaction's own file that comes late is refused
+    // where the next writer has one of that number. A merge has another name: it would lead past what that one wrote.
+    merge: async (upTo, { signal }) =>
+      guard === unguarded && (await compactor.compact({ level: 1, upTo, signal })).reached >= upTo,
     uploaded: (file) => {
       lastUploadMs = clock.now();
       catalog.add(file);
