@@ -72,9 +72,6 @@ const POINTS_MS = 20;
 /** Where the keeper was sure of the lease a moment ago, and is about to write to the bucket. */
 const BEFORE_WRITING: ReadonlySet<string> = new Set(["prepared", "merging", "deleting"]);
 
-/** Why a start is made. */
-type Cause = Death | "nothing";
-
 export function createMachine({
   name,
   directory,
@@ -119,6 +116,8 @@ export function createMachine({
   let startIsDue = false;
   /** It was told to end. */
   let isStopping = false;
+  /** What its volume has been through since an app had it open, and what the bucket had then. */
+  let cut: { readonly inBucket: StateNumber | undefined } | undefined;
   /** Somebody has said that the next start is to go on with the bucket's database. */
   let isToRestore = false;
   /** The state that the capture under way takes: for one that must end where a view began, at least that one's. */
@@ -198,7 +197,8 @@ export function createMachine({
   /** Between the last look at the lease and what is written there may be any time. */
   function haltSometimes(label: string): void {
     const now = mix().pair;
-    if (now === undefined || !BEFORE_WRITING.has(label) || !chance(now.slips)) return;
+    if (now === undefined || !BEFORE_WRITING.has(label) || !chance(label === "merging" ? now.slips * 3 : now.slips))
+      return;
     halt(drawHalt(random), (0.5 + 2 * random.unit()) * now.leaseTimes.ttlMs);
   }
 
@@ -247,8 +247,9 @@ export function createMachine({
     const wait = absenceMs + (what === "volume" ? LATEST_MS * 2 : random.unit() * RESTART_MS);
     const turn = awaitStart();
     timeline.after(0, async () => {
-      const restored = await check();
+      const inBucket = await check();
       if (what === "power") {
+        cut = { inBucket };
         volume.losePower(random);
         if (existsSync(path)) cutLog(path, { durable, random });
         durable = durableNow(path);
@@ -258,7 +259,7 @@ export function createMachine({
         volume.clear();
       }
       // What was on its way to the bucket has arrived by then.
-      timeline.after(wait, () => startIf(turn, what, restored));
+      timeline.after(wait, () => startIf(turn));
     });
   }
 
@@ -288,13 +289,13 @@ export function createMachine({
     return turns;
   }
 
-  function startIf(turn: number, cause: Cause, restored?: StateNumber): void {
-    if (turn === turns && startIsDue) start(cause, restored);
+  function startIf(turn: number): void {
+    if (turn === turns && startIsDue) start();
   }
 
-  function startLater(ms: number, cause: Cause, restored?: StateNumber): void {
+  function startLater(ms: number): void {
     const turn = awaitStart();
-    timeline.after(ms, () => startIf(turn, cause, restored));
+    timeline.after(ms, () => startIf(turn));
   }
 
   /** All of it ends, and the platform may start it again. */
@@ -303,7 +304,7 @@ export function createMachine({
     letGo();
     endApp();
     if (restartsWithinMs === undefined) surroundings.wentDown();
-    else startLater(random.unit() * restartsWithinMs, "nothing");
+    else startLater(random.unit() * restartsWithinMs);
   }
 
   /** What this volume has and the bucket lacks must not be gone on with: somebody lets the machine restore. */
@@ -325,7 +326,7 @@ export function createMachine({
   }
 
   /** Starts the keeper, and behind it the app where that does not run. */
-  function start(cause: Cause, restored?: StateNumber): void {
+  function start(): void {
     say("start");
     turns += 1;
     startIsDue = false;
@@ -347,7 +348,7 @@ export function createMachine({
       log: note,
       ready: (copy) => {
         timeline.after(0, noteAcked);
-        if (!appRuns) openApp(copy, cause, restored);
+        if (!appRuns) openApp(copy);
         else ledger.opens(history.now, name);
       },
       ended: () => {
@@ -356,12 +357,12 @@ export function createMachine({
         end(undefined);
       },
       failed: (error) => {
-        if (begun === life && !(error instanceof Dead)) failed(error, cause, restored);
+        if (begun === life && !(error instanceof Dead)) failed(error);
       },
     });
   }
 
-  function failed(error: unknown, cause: Cause, restored: StateNumber | undefined): void {
+  function failed(error: unknown): void {
     say(`keeper failed: ${describe(error)}`);
     const code = error instanceof FlysqliteError ? error.code : undefined;
     const wasReady = keeper?.replicator !== undefined;
@@ -370,7 +371,7 @@ export function createMachine({
     else if (isPassing) {
       noteAcked();
       letGo();
-      startLater(random.unit() * RESTART_MS, cause, restored);
+      startLater(random.unit() * RESTART_MS);
     } else if (code === "E_FENCED" && (pair !== undefined || !wasReady)) {
       // The platform may start it again: it then waits for the other one, or is refused.
       end(pair === undefined || chance(0.7) ? RESTART_MS : undefined);
@@ -384,26 +385,27 @@ export function createMachine({
   }
 
   /** The app finds the state that it left, or one that the death explains, or the one that was restored. */
-  function openApp(copy: CopyDecision["kind"], cause: Cause, restored: StateNumber | undefined): void {
+  function openApp(copy: CopyDecision["kind"]): void {
     appRuns = true;
     const [hash = ""] = app.ask({ kind: "open", path }).states;
     if (history.count === 0) {
       history.add(hash);
       return;
     }
-    const state = copy === "restore" ? findRestored(hash) : findKept(hash, cause, restored);
+    const state = copy === "restore" ? findRestored(hash) : findKept(hash);
     say(`app: opens state ${state}`);
     ledger.opens(state, name);
     history.goBackTo(state);
+    cut = undefined;
     isToRestore = false;
   }
 
-  function findKept(hash: string, cause: Cause, restored: StateNumber | undefined): StateNumber {
+  function findKept(hash: string): StateNumber {
     const state = history.isNow(hash) ? history.now : history.find(hash, { least: 0, most: history.now });
     if (state === undefined) fail(`the app finds a state that never was: ${history.find(hash)}`);
-    if (cause !== "power" && state !== history.now) fail(`the app finds state ${state} after ${history.now}`);
-    if (restored !== undefined && !history.leadsTo(restored, state)) {
-      fail(`the bucket has state ${restored}, and the volume of machine ${name} state ${state}`);
+    if (cut === undefined && state !== history.now) fail(`the app finds state ${state} after ${history.now}`);
+    if (cut?.inBucket !== undefined && !history.leadsTo(cut.inBucket, state)) {
+      fail(`the bucket had state ${cut.inBucket} at the power cut, and the volume of machine ${name} state ${state}`);
     }
     return state;
   }
@@ -488,7 +490,7 @@ export function createMachine({
     begin(): void {
       mkdirSync(directory, { recursive: true });
       app.ask({ kind: "make", path, pageSize: mix().pageSize, autoVacuum: mix().autoVacuum });
-      start("nothing");
+      start();
     },
 
     /** Where it is down. A machine without a database has to find one in the bucket. */
@@ -496,7 +498,7 @@ export function createMachine({
       if (life !== undefined || startIsDue || (ledger.newest === NO_TXID && !existsSync(path))) return;
       mkdirSync(directory, { recursive: true });
       hasEnded = false;
-      start("nothing");
+      start();
     },
 
     /** The app does something, if it can now. */
