@@ -12,10 +12,12 @@ import { formatTxid, NO_TXID, type Txid } from "../../src/replica/ltx/txid.ts";
 import type { Driver } from "../../src/sqlite/driver.ts";
 import { stateDirectory } from "../../src/steps/places.ts";
 import type { App } from "./app.ts";
-import type { Action } from "./app-process.ts";
 import { type Bucket, LATEST_MS } from "./bucket.ts";
+import { createCaptures } from "./captures.ts";
 import { createClocks } from "./clocks.ts";
-import type { History, StateNumber, States } from "./history.ts";
+import { createDoings } from "./doings.ts";
+import { createFinds } from "./finds.ts";
+import type { History, StateNumber } from "./history.ts";
 import { type Keeper, startKeeper } from "./keeper.ts";
 import type { Kernel } from "./kernel/kernel.ts";
 import type { Ledger } from "./ledger.ts";
@@ -69,8 +71,15 @@ const ATTENTION_MS = 10_000;
 /** Time between two points where a keeper may die, in milliseconds, more or less. */
 const POINTS_MS = 20;
 
-/** Where the keeper was sure of the lease a moment ago, and is about to write to the bucket. */
-const BEFORE_WRITING: ReadonlySet<string> = new Set(["prepared", "merging", "deleting"]);
+/**
+ * Where the keeper was sure of the lease a moment ago, and is about to write to the bucket; and how likely a halt is
+ * there in comparison. A merge is rare.
+ */
+const BEFORE_WRITING: ReadonlyMap<string, number> = new Map([
+  ["prepared", 1],
+  ["merging", 3],
+  ["deleting", 1],
+]);
 
 export function createMachine({
   name,
@@ -100,8 +109,6 @@ export function createMachine({
   const isDuring = (spans: Mix["outages"]) => spans.some(([from, to]) => timeline.nowMs >= from && timeline.nowMs < to);
   const say = (what: string) => surroundings.say(pair === undefined ? what : `${name}  ${what}`);
   let durable: Durable | undefined;
-  /** The state at which the app last emptied the log. */
-  let emptiedAt: StateNumber | undefined;
   /** The last transaction that a keeper knew to be in the bucket. */
   let acked: Txid = NO_TXID;
   let life: Life | undefined;
@@ -120,9 +127,20 @@ export function createMachine({
   let cut: { readonly inBucket: StateNumber | undefined } | undefined;
   /** Somebody has said that the next start is to go on with the bucket's database. */
   let isToRestore = false;
-  /** The state that the capture under way takes: for one that must end where a view began, at least that one's. */
-  let seen: States = { least: 0, most: 0 };
-  let viewed: StateNumber | undefined;
+  const captures = createCaptures(history);
+  const finds = createFinds({ history, machine: name, check, fail, after: timeline.after });
+  const doings = createDoings({
+    app,
+    history,
+    random,
+    mix,
+    nextStamp: surroundings.nextStamp,
+    did: (what) => {
+      say(what);
+      for (const tell of [...watchers]) if (!chance(mix().missedNews)) tell();
+      surroundings.moved();
+    },
+  });
 
   const kernel: Kernel = {
     stateDirectory: stateDirectory(path),
@@ -150,55 +168,22 @@ export function createMachine({
     throw violation;
   }
 
-  function act(action: Action): void {
-    const { error, states } = app.act(action, surroundings.nextStamp());
-    for (const hash of states) history.add(hash);
-    if (error === undefined && action.kind === "checkpoint" && action.mode === "TRUNCATE") emptiedAt = history.now;
-    say(`app: ${JSON.stringify(action)} ${error ?? ""} ${states.length > 0 ? `-> state ${history.now}` : ""}`);
-    for (const tell of [...watchers]) if (!chance(mix().missedNews)) tell();
-    surroundings.moved();
-  }
-
-  function nextAction(): Action {
-    const { isOpen, isWriting, isReading } = app.is;
-    if (!isOpen) return { kind: "open" };
-    if (isWriting && chance(0.3)) return { kind: "end", how: chance(0.7) ? "commit" : "rollback" };
-    if (isReading && chance(0.15)) return { kind: "end reading" };
-    const { actions, emptiesTwice } = mix();
-    let rest = random.unit() * actions.reduce((sum, [weight]) => sum + weight, 0);
-    for (const [weight, make] of actions) {
-      rest -= weight;
-      if (rest >= 0) continue;
-      const action = make();
-      const isEmptying = action.kind === "checkpoint" && action.mode === "TRUNCATE";
-      if (!isEmptying || emptiesTwice || emptiedAt !== history.now) return action;
-    }
-    return { kind: "commit", rows: 1, bytes: 100 };
-  }
-
   function atLabel(label: string): void {
     life?.live();
     say(`at ${label}`);
-    const next = () => ((keeper?.replicator?.captured ?? NO_TXID) + 1n) as Txid;
-    if (label === "reader begun" || label === "sealing") viewed = undefined;
-    if (label === "snapshot begun") {
-      viewed = history.now;
-      seen = { least: viewed, most: viewed };
-      history.ships(next(), seen);
-    }
-    if (label === "recorded") history.ships(next(), seen);
+    captures.passes(label, ((keeper?.replicator?.captured ?? NO_TXID) + 1n) as Txid);
     if (label === "uploaded") timeline.after(0, noteAcked);
-    if (appRuns && chance(mix().interjections)) act(nextAction());
-    if (label === "capture") seen = { least: viewed ?? history.now, most: history.now };
+    if (appRuns && chance(mix().interjections)) doings.actAtRandom();
+    captures.passed(label);
     dieSometimes(label);
     haltSometimes(label);
   }
 
   /** Between the last look at the lease and what is written there may be any time. */
   function haltSometimes(label: string): void {
-    const now = mix().pair;
-    if (now === undefined || !BEFORE_WRITING.has(label) || !chance(label === "merging" ? now.slips * 3 : now.slips))
-      return;
+    const odds = BEFORE_WRITING.get(label);
+    const { pair: now } = mix();
+    if (odds === undefined || now === undefined || !chance(odds * now.slips)) return;
     halt(drawHalt(random), (0.5 + 2 * random.unit()) * now.leaseTimes.ttlMs);
   }
 
@@ -384,7 +369,7 @@ export function createMachine({
     }
   }
 
-  /** The app finds the state that it left, or one that the death explains, or the one that was restored. */
+  /** The app goes on with what it finds. */
   function openApp(copy: CopyDecision["kind"]): void {
     appRuns = true;
     const [hash = ""] = app.ask({ kind: "open", path }).states;
@@ -392,45 +377,13 @@ export function createMachine({
       history.add(hash);
       return;
     }
-    const state = copy === "restore" ? findRestored(hash) : findKept(hash);
+    const txid = keeper?.replicator?.lastTxid ?? NO_TXID;
+    const state = copy === "restore" ? finds.restored(hash, txid) : finds.kept(hash, cut);
     say(`app: opens state ${state}`);
     ledger.opens(state, name);
     history.goBackTo(state);
     cut = undefined;
     isToRestore = false;
-  }
-
-  function findKept(hash: string): StateNumber {
-    const state = history.isNow(hash) ? history.now : history.find(hash, { least: 0, most: history.now });
-    if (state === undefined) fail(`the app finds a state that never was: ${history.find(hash)}`);
-    if (cut === undefined && state !== history.now) fail(`the app finds state ${state} after ${history.now}`);
-    if (cut?.inBucket !== undefined && !history.leadsTo(cut.inBucket, state)) {
-      fail(`the bucket had state ${cut.inBucket} at the power cut, and the volume of machine ${name} state ${state}`);
-    }
-    return state;
-  }
-
-  /** A late upload may bring the bucket a state farther meanwhile, and never to another one. */
-  function findRestored(hash: string): StateNumber {
-    const txid = keeper?.replicator?.lastTxid ?? NO_TXID;
-    for (const states of history.shippedIn(txid)) {
-      const state = history.find(hash, states);
-      if (state === undefined) continue;
-      timeline.after(0, async () => {
-        const inBucket = await check();
-        if (inBucket === undefined || !history.leadsTo(state, inBucket)) {
-          fail(`state ${state} was restored, and the bucket has state ${inBucket}`);
-        }
-      });
-      return state;
-    }
-    return fail(`state ${history.find(hash)} was restored, which is not that of transaction ${formatTxid(txid)}`);
-  }
-
-  function calmApp(): void {
-    if (!app.is.isOpen) return;
-    if (app.is.isWriting) act({ kind: "end", how: "rollback" });
-    if (app.is.isReading) act({ kind: "end reading" });
   }
 
   function halt(what: Halt, ms: number): void {
@@ -503,7 +456,7 @@ export function createMachine({
 
     /** The app does something, if it can now. */
     actAtRandom(): void {
-      if (appRuns && !isAppHalted) act(nextAction());
+      if (appRuns && !isAppHalted) doings.actAtRandom();
     },
 
     /** Where it runs at all. */
@@ -524,7 +477,7 @@ export function createMachine({
     heal(): void {
       wake();
       cutUntilMs = 0;
-      calmApp();
+      doings.calm();
     },
 
     /** The app ends, and the keeper ships the rest, for which it may have only so long. */
@@ -534,7 +487,7 @@ export function createMachine({
       say("told to stop");
       isStopping = true;
       const wasReady = keeper?.replicator !== undefined;
-      if (!isAppHalted) calmApp();
+      if (!isAppHalted) doings.calm();
       endApp();
       keeper?.finish();
       if (budgetMs === Number.POSITIVE_INFINITY) return;
