@@ -16,7 +16,7 @@ import { sameBytes } from "./same-bytes.ts";
 import type { Shipment } from "./shipment.ts";
 import type { StagedFile, Staging } from "./staging.ts";
 
-/** From how many waiting files on they are merged, and only the last is uploaded as it is. */
+/** From how many waiting files on they are merged where that may be, and only the last is uploaded as it is. */
 const MERGE_FROM = 4;
 
 export type Uploader = ReturnType<typeof createUploader>;

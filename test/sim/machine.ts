@@ -22,7 +22,7 @@ import { type Keeper, startKeeper } from "./keeper.ts";
 import type { Kernel } from "./kernel/kernel.ts";
 import type { Ledger } from "./ledger.ts";
 import { beginLife, Dead, type Life } from "./life.ts";
-import { cutLog, type Durable, durableNow } from "./log-cut.ts";
+import { cutLog, type Durable, durableAtEnd, durableNow } from "./log-cut.ts";
 import type { Mix } from "./mix.ts";
 import { drawHalt } from "./pair.ts";
 import type { Timeline } from "./timeline.ts";
@@ -250,6 +250,7 @@ export function createMachine({
 
   /** The keeper's process is no more, and its locks and files neither. */
   function letGo(): void {
+    durable = durableAtEnd(path, durable);
     const mustGuard = !app.is.isOpen && existsSync(path);
     if (mustGuard) app.ask({ kind: "guard", path });
     life?.die();
