@@ -68,6 +68,9 @@ const RESTART_MS = 3000;
 /** Somebody looks into a refusal, or into a machine that replicates no further, within this time in milliseconds. */
 const ATTENTION_MS = 10_000;
 
+/** A request that was held up has arrived by then, in milliseconds, where nothing else is slow. */
+const SETTLING_MS = 1000;
+
 /** Time between two points where a keeper may die, in milliseconds, more or less. */
 const POINTS_MS = 20;
 
@@ -184,7 +187,7 @@ export function createMachine({
     const odds = BEFORE_WRITING.get(label);
     const { pair: now } = mix();
     if (odds === undefined || now === undefined || !chance(odds * now.slips)) return;
-    halt(drawHalt(random), (0.5 + 2 * random.unit()) * now.leaseTimes.ttlMs);
+    halt(drawHalt(random), (0.5 + 4 * random.unit()) * now.leaseTimes.ttlMs);
   }
 
   /** Whoever replicates may die at any point. */
@@ -284,6 +287,10 @@ export function createMachine({
     timeline.after(ms, () => startIf(turn));
   }
 
+  function checkLater(): void {
+    timeline.after(SETTLING_MS, async () => void (await check()));
+  }
+
   /** All of it ends, and the platform may start it again. */
   function end(restartsWithinMs: number | undefined): void {
     noteAcked();
@@ -359,6 +366,7 @@ export function createMachine({
       letGo();
       startLater(random.unit() * RESTART_MS);
     } else if (code === "E_FENCED" && (pair !== undefined || !wasReady)) {
+      checkLater();
       // The platform may start it again: it then waits for the other one, or is refused.
       end(pair === undefined || chance(0.7) ? RESTART_MS : undefined);
     } else if (code === "E_DIVERGED" && pair !== undefined) {
@@ -407,6 +415,7 @@ export function createMachine({
     isAppHalted = false;
     clocks.wake();
     life.goOn();
+    checkLater(); // what it was about to write is there then
   }
 
   return {

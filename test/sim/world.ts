@@ -78,7 +78,7 @@ export function createWorld({
   /** The other one takes its place, most often. */
   function replaceSilent(): void {
     if (random.unit() < 0.3) return;
-    const waitMs = random.unit() * (mix().pair?.leaseTimes.ttlMs ?? 0);
+    const waitMs = (random.unit() * (mix().pair?.leaseTimes.ttlMs ?? 0)) / 2;
     timeline.after(waitMs, () => {
       if (!isHealed) for (const machine of machines) machine.start();
     });
