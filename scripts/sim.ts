@@ -1,4 +1,4 @@
-// Simulates as many seeds as one likes: npm run sim -- --seeds 1000 --from 1 [--calm] [--jobs 2]
+// Simulates as many seeds as one likes: npm run sim -- --seeds 1000 --from 1 [--calm] [--pairs 0.25] [--jobs 2]
 // One seed with all that happens in it: npm run sim -- --from 17 --trace
 
 import { availableParallelism } from "node:os";
@@ -13,6 +13,8 @@ const { values } = parseArgs({
     /** Without faults. */
     calm: { type: "boolean", default: false },
     trace: { type: "boolean", default: false },
+    /** How many of those with a lease have two machines, from 0 to 1. With 1 all have. */
+    pairs: { type: "string" },
   },
 });
 const [seeds, from] = [Number(values.seeds), Number(values.from)];
@@ -21,10 +23,13 @@ const copies = new Map<string, { count: number; readonly seed: number }>();
 const startedMs = performance.now();
 let failures = 0;
 let states = 0;
-const options = { from, seeds, jobs: Number(values.jobs), calm: values.calm, withTrace: values.trace };
-for await (const { seed, violation, trace, fullCopies, states: more } of runSeeds(options)) {
+let withTwo = 0;
+const pairs = values.pairs === undefined ? undefined : Number(values.pairs);
+const options = { pairs, from, seeds, jobs: Number(values.jobs), calm: values.calm, withTrace: values.trace };
+for await (const { seed, violation, trace, fullCopies, machines, states: more } of runSeeds(options)) {
   for (const line of trace) process.stdout.write(`${line}\n`);
   states += more;
+  if (machines === 2) withTwo += 1;
   for (const reason of fullCopies) {
     const found = copies.get(reason) ?? { count: 0, seed };
     found.count += 1;
@@ -32,15 +37,15 @@ for await (const { seed, violation, trace, fullCopies, states: more } of runSeed
   }
   if (violation === undefined) continue;
   failures += 1;
-  const calm = values.calm ? " --calm" : "";
-  process.stdout.write(`seed ${seed}: ${violation}\n  npm run sim -- --from ${seed}${calm} --trace\n`);
+  const how = `${values.calm ? " --calm" : ""}${pairs === undefined ? "" : ` --pairs ${pairs}`}`;
+  process.stdout.write(`seed ${seed}: ${violation}\n  npm run sim -- --from ${seed}${how} --trace\n`);
 }
 for (const [reason, { count, seed }] of copies) {
   process.stdout.write(`${count} full copies, as with seed ${seed}: ${reason}\n`);
 }
 const tookMs = performance.now() - startedMs;
 process.stdout.write(
-  `${seeds} seeds, ${states} states of a database, ${failures} failed; ` +
+  `${seeds} seeds, ${withTwo} of them with two machines, ${states} states of a database, ${failures} failed; ` +
     `${Math.round(tookMs / 1000)} s, ${Math.round(tookMs / seeds)} ms a seed\n`,
 );
 process.exitCode = failures > 0 ? 1 : 0;

@@ -66,7 +66,10 @@ export type RestoreToOptions = {
   readonly integrity: Integrity;
   /** A database that is there is moved aside, with its log, once the new one is checked: as "<target>.stale-<time>". */
   readonly replaces?: boolean;
-  /** Called when all is checked, before the file gets its name. */
+  /**
+   * Called when all is checked, before the file gets its name. Where this or what comes after it fails, no database
+   * is left at the target: what was there stays aside.
+   */
   readonly verified?: (restored: RestoredDatabase) => Promise<void>;
   readonly progress?: (progress: RestoreProgress) => void;
   /** Makes the plan anew, from a new listing, when an object of the old one is gone. */
@@ -87,7 +90,7 @@ const SIDE_FILE_SUFFIXES = ["-wal", "-shm", "-journal"] as const;
  * database's header, and what `integrity` says.
  *
  * Fails with E_REPLICA_CORRUPT, E_REPLICA_GAP, E_RESTORE_SPACE, with E_USAGE where `target` is taken, as the store
- * does, or with the signal's reason; the directory is then as it was.
+ * does, or with the signal's reason; the directory is then as it was, unless `verified` was called.
  */
 export async function restoreTo(options: RestoreToOptions): Promise<RestoredDatabase> {
   const { target, driver, signal, integrity, verified, replaces = false } = options;
@@ -101,7 +104,11 @@ export async function restoreTo(options: RestoreToOptions): Promise<RestoredData
     signal.throwIfAborted();
     await using aside = await moveAside(target, { clock: options.clock, replaces });
     const restored = { ...built, modifiedMs: mtimeMs, movedAside: aside.paths };
-    await verified?.(restored);
+    if (verified !== undefined) {
+      // From here on the volume may know the new database, whatever fails: under its name the old one would pass for it.
+      aside.keep();
+      await verified(restored);
+    }
     await requireAbsent(target);
     await rename(temporary, target);
     aside.keep();

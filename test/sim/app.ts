@@ -31,3 +31,20 @@ export function startApp(): App {
     [Symbol.dispose]: () => callee[Symbol.dispose](),
   };
 }
+
+/** The apps of several machines, each started when it is first needed. */
+export type Apps = Disposable & { app(number: number): App };
+
+export function startApps(): Apps {
+  const started = new Map<number, App>();
+  return {
+    app(number) {
+      const app = started.get(number) ?? startApp();
+      started.set(number, app);
+      return app;
+    },
+    [Symbol.dispose]: () => {
+      for (const app of started.values()) app[Symbol.dispose]();
+    },
+  };
+}

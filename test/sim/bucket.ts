@@ -15,7 +15,7 @@ export type Network = {
   readonly lost: number;
   /** Does what it should, and its answer is lost. */
   readonly answerLost: number;
-  /** A put whose sender has given up by the time when it arrives. */
+  /** A request whose sender has given up by the time when it arrives. */
   readonly late: number;
   /** A list, or a body that is read, breaks off. */
   readonly broken: number;
@@ -25,7 +25,7 @@ export type Network = {
 
 export const CALM: Network = { latencyMs: 8, lost: 0, answerLost: 0, late: 0, broken: 0, slow: 0 };
 
-/** The longest time after which a late put arrives, in milliseconds. */
+/** The longest time after which a late request arrives, in milliseconds. */
 export const LATEST_MS = 20_000;
 
 const SLOWNESS = 40;
@@ -45,25 +45,43 @@ export function createBucket({
   const memory: MemoryStore = createMemoryStore();
   const signal = new AbortController().signal;
 
-  /** The store as one process sees it. */
-  function storeFor(life: Life): ObjectStore {
+  /** The store as one process sees it. It may be cut off from it while others are not. */
+  function storeFor(life: Life, isCutOff: () => boolean = () => false): ObjectStore {
+    const findNetwork = () => (isCutOff() ? undefined : network());
+    const waysMs = ({ latencyMs, slow }: Network) => random.unit() * latencyMs * (random.unit() < slow ? SLOWNESS : 1);
+
     /** A way through the network, one way. */
     async function travel(given: AbortSignal): Promise<Network> {
-      given.throwIfAborted();
-      const found = network();
-      const { latencyMs, slow } = found ?? CALM;
-      await life.pass(random.unit() * latencyMs * (random.unit() < slow ? SLOWNESS : 1));
+      const found = findNetwork();
+      await life.pass(waysMs(found ?? CALM));
       given.throwIfAborted();
       if (found === undefined) throw unreachable("connection refused");
       if (random.unit() < found.lost) throw unreachable("connection reset");
       return found;
     }
 
+    /** A request. Once it is on its way it arrives, whatever becomes of its sender. */
     async function ask<Result>(given: AbortSignal, work: () => Promise<Result>): Promise<Result> {
-      const { answerLost } = await travel(given);
-      const result = await work();
+      given.throwIfAborted();
+      const found = findNetwork();
+      const isLate = found !== undefined && random.unit() < found.late;
+      if (found === undefined || (!isLate && random.unit() < found.lost)) {
+        await life.pass(waysMs(found ?? CALM));
+        given.throwIfAborted();
+        throw unreachable(found === undefined ? "connection refused" : "connection reset");
+      }
+      const answer = Promise.withResolvers<Result>();
+      answer.promise.catch(() => {}); // nobody may wait for it
+      timeline.after(isLate ? random.unit() * LATEST_MS : waysMs(found), () =>
+        work().then(answer.resolve, answer.reject),
+      );
+      if (isLate) {
+        await life.pass(random.unit() * 2000);
+        throw unreachable("timed out");
+      }
+      const result = await answer.promise;
       await travel(given);
-      if (random.unit() < answerLost) throw unreachable("no answer");
+      if (random.unit() < found.answerLost) throw unreachable("no answer");
       return result;
     }
 
@@ -85,23 +103,7 @@ export function createBucket({
           await life.pass(random.unit());
           options.signal.throwIfAborted();
         }
-        // From here on it is on its way, whatever becomes of the sender.
-        const { late = 0, latencyMs = 0, lost = 1 } = network() ?? {};
-        const isLate = random.unit() < late;
-        const arrives = Promise.withResolvers<boolean>();
-        arrives.promise.catch(() => {}); // nobody may wait for it
-        if (isLate || random.unit() >= lost) {
-          timeline.after(random.unit() * (isLate ? LATEST_MS : latencyMs), async () => {
-            arrives.resolve(await memory.put(key, chunks, { ...options, signal }));
-          });
-        } else {
-          arrives.reject(unreachable("connection reset"));
-        }
-        if (isLate) {
-          await life.pass(random.unit() * 2000);
-          throw unreachable("timed out");
-        }
-        return ask(options.signal, () => arrives.promise);
+        return ask(options.signal, () => memory.put(key, chunks, { ...options, signal }));
       },
 
       readVersioned: (key, options) => ask(options.signal, () => memory.readVersioned(key, { signal })),

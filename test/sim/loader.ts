@@ -10,10 +10,12 @@ const kernel = new URL("./kernel/", import.meta.url).href;
 const LED = [
   ["base/durable-file.ts", "node:fs/promises", "fs-promises.ts"],
   ["replica/state.ts", "node:fs/promises", "fs-promises.ts"],
+  ["replica/image.ts", "node:fs/promises", "fs-restore.ts"],
   ["replica/restore-to.ts", "node:fs/promises", "fs-restore.ts"],
   ["replica/follow.ts", "node:fs", "fs.ts"],
   ["replica/staging.ts", "node:fs", "fs.ts"],
   ["sqlite/attached.ts", "node:fs", "fs.ts"],
+  ["steps/note-restored.ts", "node:fs/promises", "fs-promises.ts"],
   ["steps/replicate.ts", "../storage/file.ts", "file-store.ts"],
 ] as const;
 

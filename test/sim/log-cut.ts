@@ -27,6 +27,25 @@ export function durableNow(path: string): Durable | undefined {
   return header && { salts: header.salts.join(), bytes: endOf(bytes, header) };
 }
 
+/**
+ * What is known to be durable when the last process lets go of the log: the next one to open it can't tell any more what
+ * was copied from it, and that was made durable before.
+ */
+export function durableAtEnd(path: string, before: Durable | undefined): Durable | undefined {
+  const [log, index] = [`${path}-wal`, `${path}-shm`];
+  if (!existsSync(log) || !existsSync(index)) return before;
+  const header = decodeWalHeader(readFileSync(log));
+  if (header === undefined) return before;
+  const salts = header.salts.join();
+  const bytes = frameOffset(readCheckpointed(index) + 1, header.pageSize);
+  return before?.salts === salts && before.bytes >= bytes ? before : { salts, bytes };
+}
+
+function readCheckpointed(index: string): number {
+  const bytes = readFileSync(index);
+  return bytes.byteLength >= CHECKPOINTED + 4 ? bytes.readUInt32LE(CHECKPOINTED) : 0;
+}
+
 /** Where the frames end that were written since the log began, in bytes. Behind them may be what an earlier one had. */
 function endOf(bytes: Buffer, { salts, pageSize }: WalHeader): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -45,7 +64,7 @@ export function cutLog(
   const bytes = readFileSync(log);
   const header = decodeWalHeader(bytes);
   if (header === undefined) return;
-  const checkpointed = existsSync(index) ? readFileSync(index).readUInt32LE(CHECKPOINTED) : 0;
+  const checkpointed = existsSync(index) ? readCheckpointed(index) : 0;
   const most = endOf(bytes, header);
   const least = Math.min(
     most,

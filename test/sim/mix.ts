@@ -4,6 +4,7 @@
 import type { Random } from "../../src/base/context.ts";
 import type { Action } from "./app-process.ts";
 import { CALM, type Network } from "./bucket.ts";
+import { disturbedPair, drawPair, type Pair } from "./pair.ts";
 
 export type Mix = {
   readonly pageSize: number;
@@ -39,22 +40,30 @@ export type Mix = {
    * from two restarts of a log with something in it, and the database is copied.
    */
   readonly emptiesTwice: boolean;
+  /** Where there are two machines, which only a lease keeps apart. */
+  readonly pair: Pair | undefined;
 };
+
+/** How many of the worlds with a lease have two machines, by default. */
+export const PAIRS = 0.25;
 
 const NEVER = Number.POSITIVE_INFINITY;
 
 /** No faults: what has to be copied whole then is the database at the first start, and nothing else. */
-export function undisturbed(random: Random): Mix {
+export function undisturbed(random: Random, pairs = PAIRS): Mix {
   const pick = <Value>(...values: readonly [Value, ...Value[]]): Value =>
     values[Math.floor(random.unit() * values.length)] ?? values[0];
-  const durationMs = pick(2000, 6000, 20_000);
+  const fence = pairs === 1 ? "required" : pick("off", "required");
+  const drawn = fence === "required" && random.unit() < pairs ? drawPair(random) : undefined;
+  const durationMs = drawn?.durationMs ?? pick(2000, 6000, 20_000);
   return {
     pageSize: pick(512, 512, 1024, 4096),
     autoVacuum: pick(0, 0, 1, 2),
     syncIntervalMs: pick(100, 1000, 1000, 3000),
     durationMs,
-    tempoMs: durationMs / pick(15, 30, 60),
-    interjections: pick(0, 0.05, 0.2),
+    tempoMs: durationMs / (drawn === undefined ? pick(15, 30, 60) : pick(30, 60, 120)),
+    // Where there is much time, each would find something to ship, and lead to the next.
+    interjections: pick(0, 0.05, 0.2) * Math.min(1, 20_000 / durationMs),
     actions: actions(random),
     network: { ...CALM, latencyMs: pick(2, 8, 100) },
     outages: [],
@@ -66,26 +75,37 @@ export function undisturbed(random: Random): Mix {
     full: [],
     missedNews: 0,
     emptiesTwice: false,
-    fence: pick("off", "required"),
+    fence,
+    pair: drawn?.pair,
   };
 }
 
 /** Some of all faults. */
-export function disturbed(random: Random): Mix {
-  const mix = undisturbed(random);
+export function disturbed(random: Random, pairs = PAIRS): Mix {
+  const mix = undisturbed(random, pairs);
+  const { durationMs } = mix;
   const sometimes = (chance: number) => random.unit() < chance;
-  const rate = () => (sometimes(0.4) ? random.unit() * 0.3 : 0);
+  // A real store tries again by itself; with the worst of networks no start would come to take a lease from another.
+  const worst = mix.pair === undefined ? 0.3 : 0.05;
+  const rate = () => (sometimes(0.4) ? random.unit() * worst : 0);
   const spans = () =>
     sometimes(0.3)
       ? [0, 1].map(() => {
-          const from = random.unit() * mix.durationMs;
-          return [from, from + random.unit() * 10_000] as const;
+          const from = random.unit() * durationMs;
+          return [from, from + random.unit() * Math.max(10_000, durationMs / 4)] as const;
         })
       : [];
-  const every = (chance: number) => (sometimes(chance) ? mix.durationMs / (1 + Math.floor(random.unit() * 4)) : NEVER);
+  const every = (chance: number) => (sometimes(chance) ? durationMs / (1 + Math.floor(random.unit() * 4)) : NEVER);
   return {
     ...mix,
-    network: { ...mix.network, lost: rate(), answerLost: rate(), late: rate() / 3, broken: rate(), slow: rate() },
+    network: {
+      ...mix.network,
+      lost: rate(),
+      answerLost: rate(),
+      late: (rate() / worst) * 0.1,
+      broken: rate(),
+      slow: rate(),
+    },
     outages: spans(),
     keeperDeathMs: every(0.5),
     containerDeathMs: every(0.25),
@@ -95,6 +115,7 @@ export function disturbed(random: Random): Mix {
     full: spans(),
     missedNews: sometimes(0.3) ? random.unit() : 0,
     emptiesTwice: true,
+    pair: mix.pair && disturbedPair(mix.pair, { random, durationMs }),
   };
 }
 

@@ -16,7 +16,7 @@ export async function* runSeeds({
 }): AsyncGenerator<Verdict, void, undefined> {
   const tasks = Array.from({ length: seeds }, (_, i): SimulationOptions => ({ ...options, seed: from + i }));
   const broken = ({ seed }: SimulationOptions, violation: string) => {
-    return { seed, violation, fullCopies: [], warnings: [], states: 0, trace: [] };
+    return { seed, violation, machines: 0, fullCopies: [], warnings: [], states: 0, trace: [] };
   };
   using pool = createPool<SimulationOptions, Verdict>({ script: "worker.ts", jobs: Math.min(jobs, seeds), broken });
   for await (const { result } of pool.run(tasks)) yield result;

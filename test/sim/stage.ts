@@ -190,7 +190,7 @@ export function createStage({
   async function start(): Promise<void> {
     say("the keeper starts");
     copies.started();
-    const begun = beginLife({ timeline: INSTANT, wallOffsetMs: () => 0 });
+    const begun = beginLife({ timeline: INSTANT });
     life = begun;
     death = createDeath();
     await inKeeper(begun, async () => {

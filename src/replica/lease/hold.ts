@@ -136,6 +136,7 @@ export function holdLease({
 
     get state() {
       if (losing.signal.aborted) return "lost";
+      if (ending.signal.aborted) return "not renewed";
       return isSurelyHeld(renewed, momentOf(clock), ttlMs) ? "held" : "not renewed";
     },
 
@@ -144,6 +145,7 @@ export function holdLease({
       for (let tries = 0; tries <= RENEW_TRIES; tries += 1) {
         signal.throwIfAborted();
         losing.signal.throwIfAborted();
+        ending.signal.throwIfAborted();
         if (isSurelyHeld(renewed, momentOf(clock), ttlMs)) return;
         await orAborted(renewNow(), signal);
       }

@@ -1,4 +1,5 @@
-// Stands in for node:fs/promises where the product keeps its own small files: base/durable-file.ts, replica/state.ts.
+// Stands in for node:fs/promises where the product keeps its own small files, and where it removes them:
+// base/durable-file.ts, replica/state.ts, steps/note-restored.ts.
 
 import { noSuchFile } from "../volume.ts";
 import { called, isSimulated, kernel } from "./kernel.ts";
@@ -34,6 +35,7 @@ export async function rename(from: string, to: string): Promise<void> {
 export async function rm(path: string): Promise<void> {
   const { volume } = await called();
   volume.remove(path);
+  for (const file of volume.list(path)) volume.remove(file.path);
 }
 
 /** A file to be written, or a directory to be synced. */

@@ -57,9 +57,8 @@ export function watch(
 ): FSWatcher {
   const process = processes.getStore();
   const { watchers, logName } = kernel();
-  const tell = () => {
-    if (!process?.isDead) listener("change", logName);
-  };
+  const change = () => listener("change", logName);
+  const tell = () => void (process === undefined ? change() : process.pass(0).then(change));
   watchers.add(tell);
   return { close: () => void watchers.delete(tell), on: () => {} };
 }

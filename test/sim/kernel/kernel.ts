@@ -1,5 +1,5 @@
 // What the product's modules find in place of the system, in a simulation: loader.ts leads some of their imports here.
-// There is one simulation at a time in a process.
+// There is one simulation at a time in a process, of one machine or of several.
 
 import { processes } from "../life.ts";
 import type { Volume } from "../volume.ts";
@@ -23,13 +23,16 @@ export type Kernel = {
 
 let present: Kernel | undefined;
 
+/** Boots the machine, or the one of several that answers whoever is no process of any. */
 export function boot(kernel: Kernel): void {
   present = kernel;
 }
 
+/** That of the machine on which the running code's process is. */
 export function kernel(): Kernel {
-  if (present === undefined) throw new Error("no simulation runs");
-  return present;
+  const found = processes.getStore()?.kernel ?? present;
+  if (found === undefined) throw new Error("no simulation runs");
+  return found;
 }
 
 /** The kernel, for a process that lives; it takes its time. Whoever is no process of the simulation is served at once. */

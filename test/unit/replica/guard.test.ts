@@ -55,6 +55,22 @@ describe("replicating under a guard", () => {
     expect(await replica.judge()).toEqual({ n: last });
   });
 
+  it("uploads what waited under a number each: a merge that came late would lead past what the next writer has", async () => {
+    const { replica, order, rule } = await guarded();
+    await using _ = replica;
+    await replica.sync();
+    rule.refuse = () => true;
+    for (let round = 0; round < 5; round += 1) {
+      await replica.app.commit();
+      await expect(replica.sync()).rejects.toBe(lost);
+    }
+    rule.refuse = () => false;
+    await replica.sync();
+    expect(order.filter((step) => step.startsWith("put ltx/1/"))).toEqual([]);
+    expect(await rangesAt(replica.store, 0)).toEqual(chain(6));
+    expect(await replica.judge()).toEqual({ n: 5 });
+  });
+
   it("does not count an upload that arrived when the lease was another's, and knows it again later", async () => {
     const { replica, order, rule } = await guarded();
     await using _ = replica;

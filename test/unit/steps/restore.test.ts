@@ -125,7 +125,7 @@ describe("restore", () => {
 describe("restore over a stale volume", () => {
   /** The volume has an older state than the replica, of which it knows the transaction. */
   async function stale() {
-    const { database, start, newest } = world();
+    const { database, start, newest, store } = world();
     const { restored } = await start();
     if (restored?.acked === undefined) throw new Error("nothing was restored");
     const before = toTxid(restored.acked.txid - 1n);
@@ -133,7 +133,7 @@ describe("restore over a stale volume", () => {
     await writeState(stateDirectory(database), state);
     writeFileSync(database, Buffer.concat([readFileSync(database), Buffer.from("what only this volume has")]));
     writeFileSync(`${database}-wal`, "its log");
-    return { database, start, newest, state };
+    return { database, start, newest, state, store };
   }
 
   const names = (database: string) => readdirSync(dirname(database)).filter((name) => !name.startsWith("."));
@@ -156,6 +156,29 @@ describe("restore over a stale volume", () => {
     writeFileSync(join(stateDirectory(database), "ltx/0/staged"), "");
     await start({ onStale: "restore" });
     expect(readdirSync(stateDirectory(database))).not.toContain("ltx");
+  });
+
+  it("never gives the old one its name back once the volume knows the new one: it would pass for that", async () => {
+    const { database, start, store } = await stale();
+    const content = await inspectReplica(store, { signal });
+    const restoring = restoreTo({
+      store,
+      plan: { format: "ltx", files: planRestore(content.files, { kind: "latest" }) },
+      target: database,
+      driver: await driver,
+      clock: systemClock,
+      signal,
+      integrity: "quick",
+      replaces: true,
+      async verified(restored) {
+        await noteRestored(database, { store, content, restored }, { random: systemRandom });
+        throw new Error("the disk broke");
+      },
+    });
+    await expect(restoring).rejects.toThrow("the disk broke");
+    expect(existsSync(database)).toBe(false);
+    expect((await start()).copy).toMatchObject({ kind: "restore" });
+    expect(names(database)).toContainEqual(expect.stringMatching(/^app\.db\.stale-/));
   });
 
   it("changes nothing where the replica can't be restored", async () => {

@@ -353,6 +353,14 @@ describe("releasing", () => {
     expect(stored()).toMatchObject({ epoch: 2, state: "held", machine: "m2" });
   });
 
+  it("lets nothing be written from then on", async () => {
+    const { lease, faulty } = await held();
+    faulty.fail("after");
+    await lease.release({ signal });
+    expect(lease.state).toBe("not renewed");
+    await expect(guard(lease)).rejects.toThrow("the lease is released");
+  });
+
   it("leaves another's lease alone", async () => {
     const { clock, lease, stored, other } = await held();
     clock.advance(TTL_MS);
