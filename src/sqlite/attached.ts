@@ -108,7 +108,8 @@ export type Attached = ReturnType<typeof attach>;
 
 /**
  * Attaches to the database at `path`, which must exist, sets WAL mode if need be, and begins the first read
- * transaction. From then on nothing that is committed can leave the log before capture() has given it.
+ * transaction. From then on nothing that is committed can leave the log unnoticed: before capture() has given it it can't leave
+ * it at all, or, where all of the log was in the database file already and an app runs, capture() says that it is broken.
  */
 export function attach(path: string, { driver, at }: { readonly driver: Driver; readonly at: At }) {
   const database = openSync(path, "r"); // before SQLite's handles, and closed after them
