@@ -121,6 +121,9 @@ export function createMemory({
 
     /** True for a file of ours that the history does not lead over any more. */
     isGivenUp: (file: LtxHeader): boolean => isAmong(file, givenUp),
+
+    /** True for a file whose upload was begun here, and whose outcome is not known. */
+    isOurs: (file: LtxHeader): boolean => isAmong(file, begun) || isAmong(file, givenUp),
   };
 
   function giveUpBehind(txid: Txid): void {

@@ -11,14 +11,14 @@ import type { ObjectStore } from "../storage/store.ts";
 import { type Continuation, createCapturer, type WholeDatabase } from "./capture.ts";
 import type { Catalog } from "./catalog.ts";
 import { createCompactor } from "./compact.ts";
-import { inspectReplica } from "./inspect.ts";
+import { inspectReplica, type ReplicaContent } from "./inspect.ts";
 import type { Guard } from "./lease/hold.ts";
 import { decodeLtx } from "./ltx/decode.ts";
 import type { LtxHeader } from "./ltx/header.ts";
 import { formatLtxName, SNAPSHOT_LEVEL } from "./ltx/names.ts";
 import { FIRST_TXID, formatTxid, NO_TXID, type Txid } from "./ltx/txid.ts";
 import { createMemory } from "./memory.ts";
-import { isAmong } from "./newest.ts";
+import { isAmong, readHeader } from "./newest.ts";
 import { type Backlog, createProgress } from "./progress.ts";
 import { releasing } from "./release.ts";
 import { counted, openStaging, type Staging } from "./staging.ts";
@@ -151,8 +151,22 @@ export async function createReplicator({
   /** The replica's last transaction. What arrived there without our knowledge is known from then on. */
   async function lookUp(signal: AbortSignal): Promise<Txid> {
     const content = await inspectReplica(store, { signal });
+    await requireOurs(content, signal);
     for (const file of content.files) catalog.add(file);
     return content.lastTxid;
+  }
+
+  /** A copy of the whole database would take the place of what somebody else wrote. */
+  async function requireOurs({ files, lastTxid: reached }: ReplicaContent, signal: AbortSignal): Promise<void> {
+    if (reached <= uploader.replicated) return;
+    const [newest] = files.filter(({ max }) => max === reached).sort((a, b) => a.level - b.level);
+    const header = newest && (await readHeader(store, newest.key, signal));
+    if (newest === undefined || (header !== undefined && memory.isOurs(header))) return;
+    throw new FlysqliteError(
+      "E_DIVERGED",
+      `Cannot replicate: "${newest.key}" of "${store.address}" was written by someone else`,
+      { hint: "Stop the other writer; two of them on one replica path destroy it" },
+    );
   }
 
   async function uploadStaged(signal: AbortSignal): Promise<number> {

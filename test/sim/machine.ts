@@ -187,7 +187,7 @@ export function createMachine({
     const odds = BEFORE_WRITING.get(label);
     const { pair: now } = mix();
     if (odds === undefined || now === undefined || !chance(odds * now.slips)) return;
-    halt(drawHalt(random), (0.5 + 4 * random.unit()) * now.leaseTimes.ttlMs);
+    halt(drawHalt(random), (1 + 3 * random.unit()) * now.leaseTimes.ttlMs);
   }
 
   /** Whoever replicates may die at any point. */

@@ -71,7 +71,7 @@ export function disturbedPair(
     ...pair,
     deployMs: random.unit() < 0.7 ? pair.deployMs : durationMs / 2,
     haltMs: every(0.6),
-    slips: random.unit() < 0.5 ? random.unit() * 0.1 : 0,
+    slips: random.unit() < 0.6 ? random.unit() ** 2 * 0.3 : 0,
     cutMs: every(0.5),
     jumpMs: every(0.3),
     absenceMs: random.unit() < 0.5 ? pair.leaseTimes.ttlMs * 2 : 0,

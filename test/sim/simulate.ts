@@ -133,5 +133,6 @@ function healed(mix: Mix): Mix {
     writeFailure: 0,
     missedNews: 0,
     keeperDeathMs: never,
+    pair: mix.pair && { ...mix.pair, slips: 0 },
   };
 }

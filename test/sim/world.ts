@@ -77,8 +77,8 @@ export function createWorld({
 
   /** The other one takes its place, most often. */
   function replaceSilent(): void {
-    if (random.unit() < 0.3) return;
-    const waitMs = (random.unit() * (mix().pair?.leaseTimes.ttlMs ?? 0)) / 2;
+    if (random.unit() < 0.1) return;
+    const waitMs = (random.unit() * (mix().pair?.leaseTimes.ttlMs ?? 0)) / 4;
     timeline.after(waitMs, () => {
       if (!isHealed) for (const machine of machines) machine.start();
     });

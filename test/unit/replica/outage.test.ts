@@ -1,7 +1,9 @@
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
+import { formatLtxName } from "../../../src/replica/ltx/names.ts";
 import { planRestore } from "../../../src/replica/ltx/plan.ts";
+import { toTxid } from "../../../src/replica/ltx/txid.ts";
 import type { ObjectStore } from "../../../src/storage/store.ts";
 import { commitMeanwhile } from "../../support/app.ts";
 import { installedDriver } from "../../support/driver.ts";
@@ -9,6 +11,9 @@ import { judgeReplica, listFiles } from "../../support/replica.ts";
 import { chain, rangesAt, replicated } from "./support.ts";
 
 const driver = await installedDriver();
+
+/** Where an LTX file's header has its time, in bytes. */
+const LTX_TIME_OFFSET = 32;
 
 /** A store that can be switched off, and asked what it was told. */
 function switchable() {
@@ -156,6 +161,25 @@ describe("a volume that is full", () => {
     await replica.sync();
     expect(await replica.judge()).toEqual({ n: 125 });
     expect(replica.fullCopies).toHaveLength(2);
+  });
+
+  it("copies nothing over what somebody else has written meanwhile", async () => {
+    const volume = full();
+    await using replica = await replicated(driver, { wrapLocal: volume.wrapLocal });
+    await replica.sync();
+    volume.state.isFull = true;
+    await replica.app.commit();
+    await replica.capture();
+    volume.state.isFull = false;
+    const signal = new AbortController().signal;
+    const [first] = await listFiles(replica.store);
+    const chunks = await Array.fromAsync((await replica.store.get(first?.key ?? "", { signal })) ?? []);
+    const others = Buffer.concat(chunks);
+    others.writeBigUInt64BE(12345n, LTX_TIME_OFFSET);
+    const second = formatLtxName({ min: toTxid(2n), max: toTxid(2n) });
+    await replica.store.put(`ltx/0/${second}`, [others], { signal });
+    await expect(replica.sync()).rejects.toMatchObject({ code: "E_DIVERGED" });
+    expect(await rangesAt(replica.store, 0)).toEqual(chain(2));
   });
 
   it("has no part in a replica that already has everything", async () => {
