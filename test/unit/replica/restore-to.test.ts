@@ -125,7 +125,7 @@ describe("restoreTo", () => {
       expect(steps.at(-1)).toBe(total);
     });
 
-    it("leaves the directory as it was when it fails, is stopped, or its caller fails in the end", async () => {
+    it("leaves the directory as it was when it fails or is stopped", async () => {
       const store = createMemoryStore(make());
       const names = ["app.db-journal", "app.db-shm", "app.db-wal"];
       for (const name of names) writeFileSync(join(directory.path, name), name);
@@ -135,10 +135,6 @@ describe("restoreTo", () => {
         progress: () => stop.abort(new Error("stopped")),
       });
       await expect(stopped).rejects.toThrow("stopped");
-      const verified = async () => {
-        throw new Error("no room for the state");
-      };
-      await expect(restore(store, await plan(store), { verified })).rejects.toThrow("no room for the state");
       const [key = "", last] = [...store.objects].at(-1) ?? [];
       store.objects.set(key, { bytes: last?.bytes.subarray(0, -1) ?? new Uint8Array(0), modifiedMs: 99 });
       await expect(restore(store, await plan(store))).rejects.toMatchObject({ code: "E_REPLICA_CORRUPT" });
@@ -188,14 +184,23 @@ describe("restoreTo", () => {
     it("leaves a database that it was to replace where it is when it fails", async () => {
       const store = createMemoryStore(make());
       for (const name of ["app.db", "app.db-wal"]) writeFileSync(join(directory.path, name), name);
-      const failing = { replaces: true, verified: () => Promise.reject(new Error("the volume is full")) };
-      await expect(restore(store, await plan(store), failing)).rejects.toThrow("the volume is full");
-      expect(left()).toEqual(["app.db", "app.db-wal"]);
       const whole = await plan(store);
       store.objects.delete([...store.objects.keys()].at(-1) ?? "");
       await expect(restore(store, whole, { replaces: true })).rejects.toMatchObject({ code: "E_REPLICA_GAP" });
       expect(left()).toEqual(["app.db", "app.db-wal"]);
       for (const name of left()) expect(readFileSync(join(directory.path, name), "utf8")).toBe(name);
+    });
+
+    it("leaves what was there aside when its caller fails, which may have noted the new database by then", async () => {
+      const store = createMemoryStore(make());
+      for (const name of ["app.db", "app.db-wal"]) writeFileSync(join(directory.path, name), name);
+      const failing = { replaces: true, verified: () => Promise.reject(new Error("the volume is full")) };
+      await expect(restore(store, await plan(store), failing)).rejects.toThrow("the volume is full");
+      const stale = "app.db.stale-20260102T030405Z";
+      expect(left()).toEqual([stale, `${stale}-wal`]);
+      expect(readFileSync(join(directory.path, stale), "utf8")).toBe("app.db");
+      await restore(store, await plan(store));
+      expect(left()).toEqual(["app.db", stale, `${stale}-wal`]);
     });
 
     it("plans anew when an object vanished, at most three times", async () => {
