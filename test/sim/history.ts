@@ -57,6 +57,12 @@ export function createHistory(): History {
 
       add(hash) {
         if (states[now]?.hash === hash) return;
+        // The same made of the same, as by a VACUUM on each of two machines, is one state.
+        const same = numbers.get(hash)?.find((state) => states[state]?.from === now);
+        if (same !== undefined) {
+          now = same;
+          return;
+        }
         states.push({ hash, from: now });
         now = states.length - 1;
         numbers.set(hash, [...(numbers.get(hash) ?? []), now]);
