@@ -74,8 +74,8 @@ export function createUploader({
   }
 
   async function begin(header: LtxHeader, signal: AbortSignal): Promise<void> {
+    await prepare(header); // first: a start that dies in the claim must know the id that it claimed
     await claim(signal);
-    await prepare(header);
     await guard({ signal });
     at("prepared");
   }
