@@ -359,7 +359,7 @@ const MUTANTS: readonly Mutant[] = [
   {
     ...FOLLOW,
     bug: "what was not captured while the replica was away waits for its interval",
-    edits: [['if (failures > 0) changes.ring("hurry");', ""]],
+    edits: [['changes.ring("hurry"); // for', "// for"]],
     only: "captures less often while the replica is away",
   },
   {
@@ -626,8 +626,8 @@ const MUTANTS: readonly Mutant[] = [
     bug: "a start goes on from an upload that was given up as from what took its place",
     edits: [
       [
-        "const isGivenUp = start.newest !== undefined &&",
-        "const isGivenUp = start.lastTxid === NO_TXID && start.newest !== undefined &&",
+        "const isGivenUp = isAmong(start.newest",
+        "const isGivenUp = start.lastTxid === NO_TXID && isAmong(start.newest",
       ],
     ],
   },

@@ -68,8 +68,7 @@ function decidePresent(facts: CopyFacts, history: History, onStaleVolume: OnStal
   }
   const wrong = whyNotOurs(facts, state, history);
   if (wrong === undefined) {
-    const { newest } = facts;
-    const isGivenUp = newest !== undefined && isAmong(newest, state.givenUp);
+    const isGivenUp = isAmong(facts.newest, state.givenUp);
     const position = isGivenUp ? undefined : knownPositions(state).find(({ txid }) => txid === history.lastTxid);
     const why = "it is on the volume, and its replica is not ahead";
     return { ...keep(why, lostEnd(state, history)), position };

@@ -15,6 +15,7 @@ import { InputRefused, type LtxMerge, openMerge } from "./ltx/merge.ts";
 import { formatLtxName, LEVELS, type LtxFileInfo, SYNC_LEVEL } from "./ltx/names.ts";
 import { restorableTxid } from "./ltx/plan.ts";
 import { formatTxid, type Txid, toTxid } from "./ltx/txid.ts";
+import { writtenByAnother } from "./newest.ts";
 import { release } from "./release.ts";
 import { sameBytes } from "./same-bytes.ts";
 
@@ -209,13 +210,7 @@ export function createCompactor({
     }
     const count = { bytes: 0 };
     if (await sameBytes(counted({ chunks: stored }, count), merged.chunks)) return count.bytes;
-    throw new FlysqliteError(
-      "E_DIVERGED",
-      `Cannot replicate: "${key}" of "${store.address}" was written by someone else`,
-      {
-        hint: "Stop the other writer; two of them on one replica path destroy it",
-      },
-    );
+    throw writtenByAnother(key, store);
   }
 
   return {

@@ -154,8 +154,10 @@ export function createFollower(
       const startedMs = clock.monotonic();
       try {
         await replicator.upload({ signal });
-        if (failures > 0) log(info("replicate", `the replica answers again, after ${failures} failed tries`));
-        if (failures > 0) changes.ring("hurry"); // for what was not captured meanwhile
+        if (failures > 0) {
+          log(info("replicate", `the replica answers again, after ${failures} failed tries`));
+          changes.ring("hurry"); // for what was not captured meanwhile
+        }
         failures = 0;
         uploadTrouble = undefined;
         earliestMs = startedMs + syncIntervalMs;

@@ -7,7 +7,7 @@
 
 import type { LtxHeader } from "./ltx/header.ts";
 import { NO_TXID, type Txid, toTxid } from "./ltx/txid.ts";
-import { isAmong } from "./newest.ts";
+import { isAmong, isWrittenHere } from "./newest.ts";
 import {
   forgetCaptured,
   markOf,
@@ -123,7 +123,7 @@ export function createMemory({
     isGivenUp: (file: LtxHeader): boolean => isAmong(file, givenUp),
 
     /** True for a file whose upload was begun here, and whose outcome is not known. */
-    isOurs: (file: LtxHeader): boolean => isAmong(file, begun) || isAmong(file, givenUp),
+    isOurs: (file: LtxHeader): boolean => isWrittenHere(file, { begun, givenUp }),
   };
 
   function giveUpBehind(txid: Txid): void {

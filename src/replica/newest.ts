@@ -5,17 +5,24 @@
 // volume, whose log is the same. So the header of each file is noted before its upload, which has the file's time.
 // Of a file that was given up that proves whose it is, and not that what is on the volume leads on from it.
 
+import { FlysqliteError } from "../base/errors.ts";
 import type { ObjectStore } from "../storage/store.ts";
 import type { ReplicaContent } from "./inspect.ts";
 import { decodeHeader, LTX_HEADER_SIZE, type LtxHeader } from "./ltx/header.ts";
-import { NO_TXID } from "./ltx/txid.ts";
+import type { LtxFileInfo } from "./ltx/names.ts";
+import { NO_TXID, type Txid } from "./ltx/txid.ts";
 import { markOf, newestTxid, type ReplicationState, type UploadMark } from "./state.ts";
 
-export function isWrittenHere(newest: LtxHeader, { begun, givenUp }: ReplicationState): boolean {
+export function isWrittenHere(
+  newest: LtxHeader,
+  { begun, givenUp }: Pick<ReplicationState, "begun" | "givenUp">,
+): boolean {
   return isAmong(newest, begun) || isAmong(newest, givenUp);
 }
 
-export function isAmong(file: LtxHeader, marks: readonly UploadMark[] = []): boolean {
+/** True for a file that one of the marks is of; a file that was not looked at is not. */
+export function isAmong(file: LtxHeader | undefined, marks: readonly UploadMark[] = []): boolean {
+  if (file === undefined) return false;
   const { header } = markOf(file);
   return marks.some((mark) => mark.header === header);
 }
@@ -32,8 +39,20 @@ export async function readNewest(
   const { files, lastTxid, databaseId } = content;
   const acked = state.acked?.txid ?? NO_TXID;
   if (state.databaseId !== databaseId || lastTxid <= acked || lastTxid > newestTxid(state)) return undefined;
-  const [newest] = files.filter(({ max }) => max === lastTxid).sort((a, b) => a.level - b.level);
+  const newest = lastFile(files, lastTxid);
   return newest && readHeader(store, newest.key, signal);
+}
+
+/** The refusal to go on over a file that somebody else wrote. */
+export function writtenByAnother(key: string, { address }: Pick<ObjectStore, "address">): FlysqliteError {
+  return new FlysqliteError("E_DIVERGED", `Cannot replicate: "${key}" of "${address}" was written by someone else`, {
+    hint: "Stop the other writer; two of them on one replica path destroy it",
+  });
+}
+
+/** The file with the last transaction; the lowest level's where several end with it. */
+export function lastFile(files: readonly LtxFileInfo[], lastTxid: Txid): LtxFileInfo | undefined {
+  return files.filter(({ max }) => max === lastTxid).sort((a, b) => a.level - b.level)[0];
 }
 
 /** The header of a file of the replica; undefined where it is gone. */

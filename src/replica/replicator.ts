@@ -18,7 +18,7 @@ import type { LtxHeader } from "./ltx/header.ts";
 import { formatLtxName, SNAPSHOT_LEVEL } from "./ltx/names.ts";
 import { FIRST_TXID, formatTxid, NO_TXID, type Txid } from "./ltx/txid.ts";
 import { createMemory } from "./memory.ts";
-import { isAmong, readHeader } from "./newest.ts";
+import { isAmong, lastFile, readHeader, writtenByAnother } from "./newest.ts";
 import { type Backlog, createProgress } from "./progress.ts";
 import { releasing } from "./release.ts";
 import { counted, openStaging, type Staging } from "./staging.ts";
@@ -72,7 +72,7 @@ export async function createReplicator({
   const { databaseId, lastTxid, known } = start;
   const captured = known[0]?.txid ?? NO_TXID;
   const staging = await openStaging({ store: local, directory: stateDirectory, captured, signal: lifetime });
-  const isGivenUp = start.newest !== undefined && isAmong(start.newest, start.givenUp);
+  const isGivenUp = isAmong(start.newest, start.givenUp);
   const continuation = await takeUp({ start, isGivenUp, staging, attached });
   log(debug("replicate", describeContinuation(continuation)));
 
@@ -159,14 +159,10 @@ export async function createReplicator({
   /** A copy of the whole database would take the place of what somebody else wrote. */
   async function requireOurs({ files, lastTxid: reached }: ReplicaContent, signal: AbortSignal): Promise<void> {
     if (reached <= uploader.replicated) return;
-    const [newest] = files.filter(({ max }) => max === reached).sort((a, b) => a.level - b.level);
+    const newest = lastFile(files, reached);
     const header = newest && (await readHeader(store, newest.key, signal));
     if (newest === undefined || (header !== undefined && memory.isOurs(header))) return;
-    throw new FlysqliteError(
-      "E_DIVERGED",
-      `Cannot replicate: "${newest.key}" of "${store.address}" was written by someone else`,
-      { hint: "Stop the other writer; two of them on one replica path destroy it" },
-    );
+    throw writtenByAnother(newest.key, store);
   }
 
   async function uploadStaged(signal: AbortSignal): Promise<number> {

@@ -10,7 +10,7 @@ import type { Guard } from "./lease/hold.ts";
 import type { LtxHeader } from "./ltx/header.ts";
 import { formatLtxName, type LtxFileInfo, SYNC_LEVEL } from "./ltx/names.ts";
 import { formatTxid, type Txid } from "./ltx/txid.ts";
-import { readHeader } from "./newest.ts";
+import { readHeader, writtenByAnother } from "./newest.ts";
 import { releasing } from "./release.ts";
 import { sameBytes } from "./same-bytes.ts";
 import type { Shipment } from "./shipment.ts";
@@ -169,11 +169,7 @@ async function requireSame(
   const stored = await store.get(key, { signal });
   if (stored !== undefined && (await sameBytes(stored, toAsync(body)))) return;
   await requireNotGivenUp(store, { key, isGivenUp, signal });
-  throw new FlysqliteError(
-    "E_DIVERGED",
-    `Cannot replicate: "${key}" of "${store.address}" was written by someone else`,
-    { hint: "Stop the other writer; two of them on one replica path destroy it" },
-  );
+  throw writtenByAnother(key, store);
 }
 
 /** Throws GivenUpArrived where such a file stands under the key. One that can't be read is not ours. */
