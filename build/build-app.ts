@@ -3,7 +3,7 @@
 import { info, type Log, warn } from "../src/base/events.ts";
 import { formatBytes } from "../src/base/format.ts";
 import { inspectProject } from "../src/prisma/project.ts";
-import { type Executable, makeExecutable } from "./make-executable.ts";
+import { makeExecutable } from "./make-executable.ts";
 import type { Template } from "./make-template.ts";
 import { packBundle } from "./pack-bundle.ts";
 import { proveMigrations } from "./prove-migrations.ts";
@@ -29,12 +29,13 @@ export async function buildBare(
   log: Log,
 ): Promise<void> {
   const node = await inspectNode(path);
-  const { sizeBytes } = await makeExecutable({ program, bundle: undefined, node, out });
+  const { sizeBytes, unrehearsed } = await makeExecutable({ program, bundle: undefined, node, out });
+  tellUnrehearsed(unrehearsed, log);
   log(info("build", `wrote ${out}, ${Math.round(sizeBytes / 1e6)} MB, which carries no app`));
 }
 
 /** Makes the executable, and tells what it finds while it does. Throws before it writes where something is wrong. */
-export async function buildApp(settings: BuildSettings, log: Log): Promise<Executable> {
+export async function buildApp(settings: BuildSettings, log: Log): Promise<void> {
   const { appDirectory, schema, out, program } = settings;
   const node = await inspectNode(settings.node);
   const project = await inspectProject({ appDirectory, schema });
@@ -50,11 +51,15 @@ export async function buildApp(settings: BuildSettings, log: Log): Promise<Execu
   log(info("build", `template: ${describeTemplate(made, template)}`));
 
   const bundle = packBundle({ manifest, schemaFiles, migrations, lockFile, template });
-  const { sizeBytes, stripped } = await makeExecutable({ program, bundle, node, out });
+  const { sizeBytes, stripped, unrehearsed } = await makeExecutable({ program, bundle, node, out });
   log(info("build", `node: ${node.version}, ${targetName(node.target)}${stripped ? ", stripped" : ""}`));
   if (!stripped) log(info("build", "not stripped: with binutils in the build stage it would be 18 MB smaller"));
+  tellUnrehearsed(unrehearsed, log);
   log(info("build", `wrote ${out}, ${Math.round(sizeBytes / 1e6)} MB`));
-  return { sizeBytes, stripped };
+}
+
+function tellUnrehearsed(why: string | undefined, log: Log): void {
+  if (why !== undefined) log(warn("build", `its starts take a fifth longer, as none could be rehearsed: ${why}`));
 }
 
 function describeTemplate(made: Template, used: Uint8Array | undefined): string {

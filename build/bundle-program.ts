@@ -1,4 +1,4 @@
-// Sources into two files: the program, which is the main script of every executable, and the npm package's command.
+// Sources into three files: the program, what launches it in every executable, and the npm package's command.
 // Source: https://esbuild.github.io/api/
 
 import { readFile } from "node:fs/promises";
@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { type BuildOptions, build } from "esbuild";
 import { FlysqliteError } from "../src/base/errors.ts";
 
-/** Bundles src/main.ts, with its dependencies, to one CommonJS file: an executable's main script can be nothing else. */
+/** Bundles src/main.ts, with its dependencies, to one CommonJS file: an executable runs nothing else. */
 export async function bundleProgram(places: { readonly source: string; readonly out: string }): Promise<void> {
   const { source, out } = places;
   await bundle({
@@ -22,6 +22,12 @@ export async function bundleProgram(places: { readonly source: string; readonly 
       "import.meta.dirname": "__dirname",
     },
   });
+}
+
+/** Bundles build/launch.ts, the main script of an executable. */
+export async function bundleLauncher(places: { readonly source: string; readonly out: string }): Promise<void> {
+  const { source, out } = places;
+  await bundle({ entryPoints: [source], outfile: out, format: "cjs", target: "node24", sourcemap: false });
 }
 
 /** Bundles build/npx.ts. `npx flysqlite build` may run on the Node of a project that isn't on the newest yet. */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { toFlysqliteError } from "../src/base/errors.ts";
 import { createLog, renderFailure } from "../src/cli/render-event.ts";
 import { buildApp } from "./build-app.ts";
-import { bundleCommand, bundleProgram } from "./bundle-program.ts";
+import { bundleCommand, bundleLauncher, bundleProgram } from "./bundle-program.ts";
 
 const root = join(import.meta.dirname, "..");
 const dist = join(root, "dist");
@@ -15,6 +15,7 @@ try {
   await mkdir(dist, { recursive: true });
   await Promise.all([
     bundleProgram({ source: join(root, "src/main.ts"), out: program }),
+    bundleLauncher({ source: join(root, "build/launch.ts"), out: join(dist, "launch.cjs") }),
     bundleCommand({ source: join(root, "build/npx.ts"), out: join(dist, "npx.mjs") }),
   ]);
   await buildApp(

@@ -10,10 +10,11 @@ import type { AssetName } from "../src/base/assets.ts";
 import { describe, FlysqliteError } from "../src/base/errors.ts";
 import { version } from "../src/base/version.ts";
 import type { PackedBundle } from "./pack-bundle.ts";
+import { rehearse } from "./rehearse.ts";
 import { addonPath, koffiPath, type NodeBinary } from "./target.ts";
 
 export type Ingredients = {
-  /** Path of the bundled program, dist/main.cjs. */
+  /** Path of the bundled program, dist/main.cjs. The bundled launch.ts is beside it, launch.cjs. */
   readonly program: string;
   /** Undefined for an executable that reads `prisma/` where it is started. */
   readonly bundle: PackedBundle | undefined;
@@ -26,6 +27,8 @@ export type Executable = {
   readonly sizeBytes: number;
   /** False where binutils' `strip` is not there, or does not know the target: the file is 18 MB larger then. */
   readonly stripped: boolean;
+  /** Why a start of it could not be rehearsed, so that each start will compile what it calls; else undefined. */
+  readonly unrehearsed: string | undefined;
 };
 
 /**
@@ -38,24 +41,24 @@ export type Executable = {
 const NODE_OPTIONS = ["--disable-sigusr1", "--max-old-space-size=128", "--max-semi-space-size=8"];
 
 /**
- * Given to the Node that makes the blob. Without a fixed seed, the order of V8's hash tables makes every code cache
- * another one. V8 accepts a cache whatever the seed is, which is not so for most options, `--hash-seed` among them.
+ * Given to the Node that makes the code cache too. Without a fixed seed, the order of V8's hash tables makes every
+ * cache another one. V8 accepts a cache whatever the seed is, which is not so for most options, `--hash-seed` among them.
  */
-const BLOB_OPTIONS = ["--random-seed=1"];
+const CACHE_OPTIONS = [...NODE_OPTIONS, "--random-seed=1"];
 
 /** Makes the executable. It appears at `out` whole and tried, or not at all. */
 export async function makeExecutable({ program, bundle, node, out }: Ingredients): Promise<Executable> {
   const workshop = await makeWorkshop(dirname(out));
   try {
     const base = join(workshop, "base");
-    const blob = await makeBlob({ program, bundle, node, workshop });
+    const { blob, unrehearsed } = await makeBlob({ program, bundle, node, workshop });
     const stripped = await copyStripped(node.path, base);
     await inject(base, blob);
     await chmod(base, 0o755);
     await smokeTest(base);
     const { size } = await stat(base);
     await moveInto(base, out);
-    return { sizeBytes: size, stripped };
+    return { sizeBytes: size, stripped, unrehearsed };
   } finally {
     await rm(workshop, { recursive: true, force: true });
   }
@@ -78,41 +81,44 @@ async function moveInto(executable: string, out: string): Promise<void> {
   }
 }
 
+const LAUNCHER = "launch.cjs";
+
+type Blob = Pick<Executable, "unrehearsed"> & { /** Its path. */ readonly blob: string };
 type BlobIngredients = Omit<Ingredients, "out"> & { readonly workshop: string };
 
-/** Made by the target's Node itself, as the code cache in it fits only the V8 that made it. */
-async function makeBlob({ program, bundle, node, workshop }: BlobIngredients): Promise<string> {
-  const files: { readonly [name in AssetName]?: Uint8Array } =
-    bundle === undefined
-      ? {}
-      : {
-          "index.json": bundle.indexJson,
-          "bundle.tar": bundle.bundleTar,
-          ...(bundle.template === undefined ? {} : { "template.db": bundle.template }),
-        };
+/** Made by the target's Node itself, as a code cache fits only the V8 that made it. */
+async function makeBlob({ program, bundle, node, workshop }: BlobIngredients): Promise<Blob> {
+  const launcher = join(dirname(program), LAUNCHER);
+  const cache = await rehearse({ program, launcher, node: node.path, options: CACHE_OPTIONS, directory: workshop });
+  const files: { readonly [name in AssetName]?: Uint8Array } = {
+    ...(typeof cache === "string" ? {} : { "main.cache": cache }),
+    ...(bundle === undefined ? {} : { "index.json": bundle.indexJson, "bundle.tar": bundle.bundleTar }),
+    ...(bundle?.template === undefined ? {} : { "template.db": bundle.template }),
+  };
   const assets: { readonly [name in AssetName]?: string } = {
     ...Object.fromEntries(Object.keys(files).map((name) => [name, name])),
+    "main.cjs": program,
     "better_sqlite3.node": addonPath(node.target),
     "koffi.node": koffiPath(node.target),
   };
   const config = {
-    // Relative names, as the blob remembers the program's.
-    main: "main.cjs",
+    // Relative names, as the blob remembers this one.
+    main: LAUNCHER,
     output: "program.blob",
     disableExperimentalSEAWarning: true,
     useSnapshot: false,
-    useCodeCache: true,
+    useCodeCache: false,
     execArgv: NODE_OPTIONS,
     execArgvExtension: "cli",
     assets,
   };
   await Promise.all([
-    copyFile(program, join(workshop, config.main)),
+    copyFile(launcher, join(workshop, config.main)),
     ...Object.entries(files).map(([name, bytes]) => writeFile(join(workshop, name), bytes)),
     writeFile(join(workshop, "sea.json"), JSON.stringify(config)),
   ]);
-  await run(node.path, [...BLOB_OPTIONS, "--experimental-sea-config", "sea.json"], { cwd: workshop });
-  return join(workshop, config.output);
+  await run(node.path, ["--experimental-sea-config", "sea.json"], { cwd: workshop });
+  return { blob: join(workshop, config.output), unrehearsed: typeof cache === "string" ? cache : undefined };
 }
 
 /** Copies Node without its symbol table. Gives false where it was copied as it is. */

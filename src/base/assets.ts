@@ -8,7 +8,15 @@ export type Assets = {
 };
 
 /**
- * `index.json`: manifest and hashes. `bundle.tar`: the app's bundle. `template.db`: a database with all migrations
- * applied. `better_sqlite3.node`: SQLite's native addon. `koffi.node`: the one for system calls.
+ * `main.cjs`: this program, and `main.cache`: V8's code cache of it. `index.json`: manifest and hashes. `bundle.tar`:
+ * the app's bundle. `template.db`: a database with all migrations applied. `better_sqlite3.node`: SQLite's native addon.
+ * `koffi.node`: the one for system calls.
  */
-export type AssetName = "index.json" | "bundle.tar" | "template.db" | "better_sqlite3.node" | "koffi.node";
+export type AssetName =
+  | "main.cjs"
+  | "main.cache"
+  | "index.json"
+  | "bundle.tar"
+  | "template.db"
+  | "better_sqlite3.node"
+  | "koffi.node";

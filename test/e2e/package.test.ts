@@ -34,6 +34,7 @@ describe("the package", () => {
   it("has the program, the documents that its README links to, and nothing of the tests and sources", () => {
     const { files } = packed;
     expect(files.filter((path) => path.startsWith("dist/")).sort()).toEqual([
+      "dist/launch.cjs",
       "dist/main.cjs",
       "dist/main.cjs.map",
       "dist/npx.mjs",

@@ -29,14 +29,12 @@ const content = { manifest, schemaFiles, migrations, lockFile };
 
 /** The assets of an executable with this bundle. */
 function assetsOf({ indexJson, bundleTar, template }: ReturnType<typeof packBundle>): Assets {
-  const files = {
-    "index.json": indexJson,
-    "bundle.tar": bundleTar,
-    "template.db": template,
-    "better_sqlite3.node": undefined,
-    "koffi.node": undefined,
-  };
-  return { read: (name) => files[name] };
+  const files = new Map<string, Uint8Array | undefined>([
+    ["index.json", indexJson],
+    ["bundle.tar", bundleTar],
+    ["template.db", template],
+  ]);
+  return { read: (name) => files.get(name) };
 }
 
 function indexOf(assets: Assets): BundleIndex {
