@@ -4,6 +4,7 @@ import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import { FlysqliteError } from "../base/errors.ts";
 import { info } from "../base/events.ts";
+import { formatCount } from "../base/format.ts";
 import { migrationsRefused, type Plan } from "../plan/plan.ts";
 import { decideMigrations, type Ledger, LITESTREAM_TABLES, readLedger } from "../prisma/ledger.ts";
 import { type Lease, RELEASE_LIMIT_MS } from "../replica/lease/hold.ts";
@@ -164,7 +165,7 @@ function renderStatus(status: MigrationStatus, { manifest }: AppBundle): string 
   const { database, state, applied, pending, unknown, edited } = status;
   const total = manifest.migrations.length;
   const head = {
-    absent: `${database}: it does not exist yet, and would get all ${total} migrations`,
+    absent: `${database}: it does not exist yet, and would get ${formatCount(total, "migration")}`,
     present: `${database}: ${applied.length} of ${total} migrations are applied`,
     unfinished: `${database}: a start was cut off while it migrated; the next one puts it back first, then applies these`,
   }[state];

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { FlysqliteError, toFlysqliteError } from "../base/errors.ts";
 import type { Step } from "../base/events.ts";
-import { formatBytes, formatDuration } from "../base/format.ts";
+import { formatBytes, formatCount, formatDuration } from "../base/format.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Refusal } from "../prisma/ledger.ts";
 import { chooseFormat } from "../replica/choose.ts";
@@ -160,7 +160,11 @@ export function migrateLine(copy: CopyDecision, facts: Facts): PlanLine {
   const { manifest, manifestSource, migrations, unfinished } = facts;
   const bundled = `${manifest.migrations.length} in ${manifestSource}`;
   if (copy.kind === "create")
-    return { step: "migrate", action: `apply ${count(manifest.migrations.length)}`, reason: "the database is new" };
+    return {
+      step: "migrate",
+      action: `apply ${formatCount(manifest.migrations.length, "migration")}`,
+      reason: "the database is new",
+    };
   if (copy.kind === "restore")
     return { step: "migrate", action: "apply what the restored database lacks", reason: bundled };
   if (migrations === undefined && unfinished !== undefined)
@@ -175,10 +179,6 @@ export function migrateLine(copy: CopyDecision, facts: Facts): PlanLine {
   }
   assert(migrations.kind === "pending", "a refusal makes no plan");
   return { step: "migrate", action: `apply ${migrations.names.join(", ")}`, reason: `pending of ${bundled}` };
-}
-
-function count(migrations: number): string {
-  return migrations === 1 ? "1 migration" : `${migrations} migrations`;
 }
 
 function seedLine({

@@ -8,7 +8,7 @@ import { dirname } from "node:path";
 import { removeDurably, syncDirectory } from "../base/durable-file.ts";
 import { withNote } from "../base/errors.ts";
 import { info } from "../base/events.ts";
-import { formatDuration } from "../base/format.ts";
+import { formatCount, formatDuration } from "../base/format.ts";
 import type { Plan } from "../plan/plan.ts";
 import { findJournalPragma } from "../prisma/journal-pragmas.ts";
 import type { BundledMigration, Migration } from "../prisma/manifest.ts";
@@ -155,7 +155,12 @@ export async function deploy(
     const { bytes, migrations } = template;
     const use = { driver: await context.sqlite(dirname(path)), migrations, now: clock.now, uuid: context.random.uuid };
     await makeFromTemplate(path, bytes, use);
-    log(info("migrate", `made ${path} with all ${migrations.length} migrations, from the template, in ${took()}`));
+    log(
+      info(
+        "migrate",
+        `made ${path} with ${formatCount(migrations.length, "migration")}, from the template, in ${took()}`,
+      ),
+    );
     return migrations.map(({ name }) => name);
   }
   const applied = isNew ? await applyToNew(deployment, context) : await applyToExisting(deployment, hold, context);

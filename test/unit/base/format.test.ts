@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { formatBytes, formatDuration } from "../../../src/base/format.ts";
+import { formatBytes, formatCount, formatDuration } from "../../../src/base/format.ts";
 
 describe("formatBytes", () => {
   it.each([
@@ -31,5 +31,15 @@ describe("formatDuration", () => {
     [125_000, "2 min 5 s"],
   ])("writes %d as %s", (ms, text) => {
     expect(formatDuration(ms)).toBe(text);
+  });
+});
+
+describe("formatCount", () => {
+  it("writes one of a thing as one", () => {
+    expect([0, 1, 4].map((count) => formatCount(count, "migration"))).toEqual([
+      "0 migrations",
+      "1 migration",
+      "4 migrations",
+    ]);
   });
 });

@@ -4,58 +4,37 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readState, writeState } from "../../../src/replica/state.ts";
-import type { ObjectStore } from "../../../src/storage/store.ts";
 import { installedDriver } from "../../support/driver.ts";
-import { chain, type Replicated, rangesAt, replicated } from "./support.ts";
+import { chain, full, holding, losePower, type Replicated, rangesAt, replicated } from "./support.ts";
 
 const driver = await installedDriver();
 
-/** A bucket that keeps back what is put, and gives no answer; and a volume that is full at times. */
-function troubled() {
-  const state = { keepsBack: false, isFull: false, held: [] as (() => Promise<unknown>)[] };
-  const wrap = (store: ObjectStore): ObjectStore => ({
-    ...store,
-    async put(key, body, options) {
-      if (!state.keepsBack || !key.startsWith("ltx/")) return store.put(key, body, options);
-      const chunks: Uint8Array[] = [];
-      for await (const chunk of body) chunks.push(Uint8Array.from(chunk));
-      state.held.push(() => store.put(key, chunks, options));
-      throw new Error("no answer");
-    },
-  });
-  const wrapLocal = (store: ObjectStore): ObjectStore => ({
-    ...store,
-    async put(key, body, options) {
-      if (!state.isFull) return store.put(key, body, options);
-      throw Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
-    },
-  });
-  return { state, wrap, wrapLocal };
-}
+/** A bucket that gives no answer at times, and a volume that is full at times. */
+const troubled = () => ({ bucket: holding(), volume: full() });
 
-type Trouble = ReturnType<typeof troubled>["state"];
+type Trouble = ReturnType<typeof troubled>;
 
 /** Transaction 2 is under way, and its outcome unknown, when the volume gets full and it is given up. */
-async function giveUpTransaction2(replica: Replicated, trouble: Trouble): Promise<void> {
+async function giveUpTransaction2(replica: Replicated, { bucket, volume }: Trouble): Promise<void> {
   await replica.sync();
   await replica.app.commit();
-  trouble.keepsBack = true;
+  bucket.state.holds = true;
   await replica.capture();
   await expect(replica.upload()).rejects.toThrow("no answer");
-  trouble.isFull = true;
+  volume.state.isFull = true;
   await replica.app.commit();
   await replica.capture();
-  trouble.isFull = false;
+  volume.state.isFull = false;
 }
 
 describe("an upload that was given up, and arrives while another takes its place", () => {
   it("is gone on from, with a copy of the whole database", async () => {
-    const { state, wrap, wrapLocal } = troubled();
-    await using replica = await replicated(driver, { wrap, wrapLocal });
-    await giveUpTransaction2(replica, state);
+    const { bucket, volume } = troubled();
+    await using replica = await replicated(driver, { ...bucket, ...volume });
+    await giveUpTransaction2(replica, { bucket, volume });
     await expect(replica.upload()).rejects.toThrow("no answer"); // transaction 2 is the copy now
-    state.keepsBack = false;
-    await state.held[0]?.();
+    bucket.state.holds = false;
+    await bucket.state.held[0]?.();
     await expect(replica.upload()).rejects.toThrow("came late");
     await replica.sync();
     expect(await replica.judge()).toEqual({ n: 2 });
@@ -66,14 +45,14 @@ describe("an upload that was given up, and arrives while another takes its place
   });
 
   it("is not taken for the one that took its place by the next start", async () => {
-    const { state, wrap, wrapLocal } = troubled();
-    await using replica = await replicated(driver, { wrap, wrapLocal });
-    await giveUpTransaction2(replica, state);
+    const { bucket, volume } = troubled();
+    await using replica = await replicated(driver, { ...bucket, ...volume });
+    await giveUpTransaction2(replica, { bucket, volume });
     await expect(replica.upload()).rejects.toThrow("no answer");
     await replica.app.commit(); // transaction 3 leads on from the copy
     await replica.capture();
-    await replica.restart(async () => state.held[0]?.());
-    state.keepsBack = false;
+    await replica.restart(async () => bucket.state.held[0]?.());
+    bucket.state.holds = false;
     await replica.app.commit();
     await replica.sync();
     expect(await replica.judge()).toEqual({ n: 4 });
@@ -81,30 +60,29 @@ describe("an upload that was given up, and arrives while another takes its place
   });
 
   it("is known for what it is also after the next start, where that could upload nothing", async () => {
-    const { state, wrap, wrapLocal } = troubled();
-    await using replica = await replicated(driver, { wrap, wrapLocal });
-    await giveUpTransaction2(replica, state);
+    const { bucket, volume } = troubled();
+    await using replica = await replicated(driver, { ...bucket, ...volume });
+    await giveUpTransaction2(replica, { bucket, volume });
     await expect(replica.upload()).rejects.toThrow("no answer");
-    await replica.restart(async () => state.held[0]?.());
+    await replica.restart(async () => bucket.state.held[0]?.());
     await replica.app.commit();
     await expect(replica.sync()).rejects.toThrow("no answer");
     await replica.restart();
-    state.keepsBack = false;
+    bucket.state.holds = false;
     await replica.sync();
     expect(await replica.judge()).toEqual({ n: 3 });
   });
 
   it("can be gone on from where a power cut took what was to replace it", async () => {
-    const { state, wrap, wrapLocal } = troubled();
-    await using replica = await replicated(driver, { wrap, wrapLocal });
-    await giveUpTransaction2(replica, state);
+    const { bucket, volume } = troubled();
+    await using replica = await replicated(driver, { ...bucket, ...volume });
+    await giveUpTransaction2(replica, { bucket, volume });
     await expect(replica.upload()).rejects.toThrow("no answer");
     await replica.restart(async () => {
-      await state.held[0]?.();
-      rmSync(join(replica.stateDirectory, "ltx"), { recursive: true });
-      rmSync(join(replica.stateDirectory, "captured.json"), { force: true });
+      await bucket.state.held[0]?.();
+      losePower(replica.stateDirectory);
     });
-    state.keepsBack = false;
+    bucket.state.holds = false;
     await replica.app.commit();
     await replica.sync();
     expect(await replica.judge()).toEqual({ n: 3 });
@@ -113,8 +91,8 @@ describe("an upload that was given up, and arrives while another takes its place
 
 describe("an upload of an earlier start that the replica ends with", () => {
   it("stays known as this volume's while the next one has not arrived", async () => {
-    const { state, wrap, wrapLocal } = troubled();
-    await using replica = await replicated(driver, { wrap, wrapLocal });
+    const { bucket, volume } = troubled();
+    await using replica = await replicated(driver, { ...bucket, ...volume });
     await replica.sync();
     await replica.app.commit();
     await replica.sync();
@@ -125,10 +103,10 @@ describe("an upload of an earlier start that the replica ends with", () => {
       await writeState(replica.stateDirectory, { ...remembered, acked: undefined, pending: undefined });
       rmSync(join(replica.stateDirectory, "captured.json"));
     });
-    state.keepsBack = true;
+    bucket.state.holds = true;
     await expect(replica.sync()).rejects.toThrow("no answer");
     await replica.restart();
-    state.keepsBack = false;
+    bucket.state.holds = false;
     await replica.sync();
     expect(await replica.judge()).toEqual({ n: 1 });
   });

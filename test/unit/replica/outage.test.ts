@@ -1,4 +1,4 @@
-import { readdirSync, rmSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
 import { formatLtxName } from "../../../src/replica/ltx/names.ts";
@@ -8,7 +8,7 @@ import type { ObjectStore } from "../../../src/storage/store.ts";
 import { commitMeanwhile } from "../../support/app.ts";
 import { installedDriver } from "../../support/driver.ts";
 import { judgeReplica, listFiles } from "../../support/replica.ts";
-import { chain, rangesAt, replicated } from "./support.ts";
+import { chain, full, holding, losePower, rangesAt, replicated } from "./support.ts";
 
 const driver = await installedDriver();
 
@@ -32,41 +32,6 @@ function switchable() {
     };
   };
   return { state, wrap };
-}
-
-/** A store that keeps what is put, and answers nothing; what it keeps may be made to arrive later. */
-function holding() {
-  const state = { holds: false, held: [] as (() => Promise<unknown>)[] };
-  const wrap = (store: ObjectStore): ObjectStore => ({
-    ...store,
-    async put(key, body, options) {
-      if (!state.holds) return store.put(key, body, options);
-      const chunks: Uint8Array[] = [];
-      for await (const chunk of body) chunks.push(Uint8Array.from(chunk));
-      state.held.push(() => store.put(key, chunks, options));
-      throw new Error("no answer");
-    },
-  });
-  return { state, wrap };
-}
-
-/** What a power cut takes from the volume: staged files, and the note of how far was captured, wait for no disk. */
-function losePower(stateDirectory: string): void {
-  rmSync(join(stateDirectory, "ltx"), { recursive: true });
-  rmSync(join(stateDirectory, "captured.json"));
-}
-
-/** A volume that has no room from some time on. */
-function full() {
-  const state = { isFull: false };
-  const wrapLocal = (store: ObjectStore): ObjectStore => ({
-    ...store,
-    async put(key, body, options) {
-      if (!state.isFull) return store.put(key, body, options);
-      throw Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
-    },
-  });
-  return { state, wrapLocal };
 }
 
 describe("a replica that is away", () => {

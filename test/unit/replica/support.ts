@@ -1,6 +1,6 @@
 // What the tests of replicas share: a database with a replicator in this process, and stores that fail.
 
-import { mkdirSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { At } from "../../../src/base/context.ts";
 import { systemClock, systemRandom } from "../../../src/base/system.ts";
@@ -122,6 +122,41 @@ export async function replicated(
       directory[Symbol.dispose]();
     },
   };
+}
+
+/** A store that keeps what is put, and answers nothing; what it keeps may be made to arrive later. */
+export function holding() {
+  const state = { holds: false, held: [] as (() => Promise<unknown>)[] };
+  const wrap = (store: ObjectStore): ObjectStore => ({
+    ...store,
+    async put(key, body, options) {
+      if (!state.holds) return store.put(key, body, options);
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of body) chunks.push(Uint8Array.from(chunk));
+      state.held.push(() => store.put(key, chunks, options));
+      throw new Error("no answer");
+    },
+  });
+  return { state, wrap };
+}
+
+/** A volume that has no room from some time on. */
+export function full() {
+  const state = { isFull: false };
+  const wrapLocal = (store: ObjectStore): ObjectStore => ({
+    ...store,
+    async put(key, body, options) {
+      if (!state.isFull) return store.put(key, body, options);
+      throw Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
+    },
+  });
+  return { state, wrapLocal };
+}
+
+/** What a power cut takes from the volume: staged files, and the note of how far was captured, wait for no disk. */
+export function losePower(stateDirectory: string): void {
+  rmSync(join(stateDirectory, "ltx"), { recursive: true });
+  rmSync(join(stateDirectory, "captured.json"), { force: true });
 }
 
 /** Numbers of the transactions at a level, as ranges: "1-1", "1-4". */
