@@ -1,4 +1,4 @@
-// The real clock and the real random source, for main.ts to hand in.
+// The real clock and the real random source, for process/ to hand in.
 
 import { setTimeout as delay } from "node:timers/promises";
 import type { Clock, Random } from "./context.ts";

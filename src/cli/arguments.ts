@@ -112,7 +112,7 @@ export const SHELLS = ["bash", "zsh", "fish"] as const;
 
 export type Shell = (typeof SHELLS)[number];
 
-type Flags = { readonly [flag in Flag]?: string };
+export type Flags = { readonly [flag in Flag]?: string };
 
 /** Settings that mean something to the commands that look at a replica. */
 const REPLICA_FLAGS = ["volume", "database", "replica", "config", "log"] as const satisfies readonly Flag[];

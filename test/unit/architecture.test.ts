@@ -24,12 +24,27 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   doctor: ["base", "storage", "sqlite", "prisma", "replica"],
   cli: ["base", "config", "plan", "doctor"],
   commands: ["base", "cli", "storage", "sqlite", "prisma", "replica", "config", "plan", "init", "steps", "doctor"],
+  process: [
+    "base",
+    "cli",
+    "sqlite",
+    "prisma",
+    "config",
+    "plan",
+    "steps",
+    "keeper",
+    "supervisor",
+    "runtime",
+    "commands",
+  ],
 };
-
 const STEPS = ["observe", "link", "lock", "restore", "migrate", "seed", "replicate", "command"];
 
 /** Shows the project's config a changed environment while it loads it. */
 const CHANGES_ENVIRONMENT = ["prisma/prisma-config.ts"];
+
+/** Which role this process has, and what it does in it. */
+const IS_THE_PROCESS = /^(?:main\.ts|process\/.*)$/;
 
 /** Catches signals before main.ts is there to do so. */
 const COMES_FIRST = ["first.ts"];
@@ -89,7 +104,7 @@ describe("the sources", () => {
   it("are found, with their imports", () => {
     expect(sources.length).toBeGreaterThan(60);
     expect(sources.find(({ path }) => path === "plan/copy.ts")?.imports).toContain("replica/ltx/txid.ts");
-    expect(sources.find(({ path }) => path === "main.ts")?.imports).toContain("keeper/keeper.ts");
+    expect(sources.find(({ path }) => path === "process/run-keeper.ts")?.imports).toContain("keeper/keeper.ts");
   });
 
   it("stand in folders that the table knows", () => {
@@ -202,7 +217,10 @@ describe("what a start with nothing to do loads", () => {
     return seen;
   }
 
-  const loaded = loadedWith("keeper/keeper.ts", new Set(loadedWith("main.ts")));
+  const loaded = loadedWith(
+    "keeper/keeper.ts",
+    new Set(loadedWith("process/run-keeper.ts", new Set(loadedWith("main.ts")))),
+  );
 
   it("is found", () => {
     expect([...loaded]).toEqual(expect.arrayContaining(["steps/pending.ts", "prisma/ledger.ts", "steps/replicate.ts"]));
@@ -245,9 +263,10 @@ describe("the process", () => {
   const OUTSIDE =
     /\bprocess\s*\.\s*(?:env|argv|exit|exitCode|abort|cwd|chdir|stdin|stdout|stderr|on|once|send|title|umask)\b/;
 
-  it("is touched by main.ts alone", () => {
+  it("is touched by main.ts and process/ alone", () => {
     const users = sources.filter(({ text }) => OUTSIDE.test(codeOf(text))).map(({ path }) => path);
-    expect(users).toEqual(["main.ts", ...CHANGES_ENVIRONMENT, ...COMES_FIRST, ...IS_THE_APP].sort());
+    const others = users.filter((path) => !IS_THE_PROCESS.test(path));
+    expect(others).toEqual([...CHANGES_ENVIRONMENT, ...COMES_FIRST, ...IS_THE_APP].sort());
   });
 
   it("is not reached by another name", () => {
