@@ -4,7 +4,7 @@
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
-import { FlysqliteError, toFlysqliteError } from "../src/base/errors.ts";
+import { describe, FlysqliteError, systemCode, toFlysqliteError } from "../src/base/errors.ts";
 import { parseCommandLine } from "../src/cli/arguments.ts";
 import { commandHelp } from "../src/cli/help.ts";
 import { createLog, renderFailure } from "../src/cli/render-event.ts";
@@ -66,5 +66,23 @@ function runProgram(): void {
       hint: "Run it with a newer Node, or run an executable that `npx flysqlite build` made",
     });
   }
+  readDotenv();
   createRequire(import.meta.filename)("./main.cjs");
+}
+
+/**
+ * Sets what `.env` says and nobody else does, as Prisma and most frameworks do in a project. An executable reads none:
+ * it runs where there is no project, and secrets come from the platform.
+ */
+function readDotenv(): void {
+  const before = new Set(Object.keys(process.env));
+  try {
+    process.loadEnvFile(".env");
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return;
+    throw new FlysqliteError("E_CONFIG", `Cannot read "${join(process.cwd(), ".env")}": ${describe(error)}`);
+  }
+  const names = Object.keys(process.env).filter((name) => !before.has(name));
+  if (names.length > 0)
+    process.stderr.write(`flysqlite  config     from .env, which an image does not get: ${names.join(", ")}\n`);
 }

@@ -1,8 +1,8 @@
 // The npm package, from the tarball to an app that answers: installed beside a fresh app, without running any script.
 
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { completionScript } from "../../src/cli/completion.ts";
@@ -72,6 +72,19 @@ describe("an app that installs the package", () => {
     expect(plan).toMatch(/migrate +apply 4 migrations/);
     expect(plan).toMatch(/seed +run node prisma\/seed\.ts/);
     expect(existsSync(join(app, "volume/dev.db"))).toBe(false);
+  });
+
+  it("takes from .env what is not set, and says so", () => {
+    const dotenv = join(app, ".env");
+    writeFileSync(dotenv, 'DATABASE_URL="file:./other.db"\nFLYSQLITE_VOLUME=./nowhere\n');
+    const words = ["flysqlite", "run", "--dry"];
+    const { stdout, stderr } = spawnSync("npx", words, {
+      cwd: app,
+      env: { ...process.env, FLYSQLITE_VOLUME: "./volume" },
+    });
+    expect(String(stderr)).toMatch(/config +from \.env, which an image does not get: DATABASE_URL$/m);
+    expect(String(stdout)).toMatch(/link +the app opens .*other\.db \(DATABASE_URL\)/);
+    rmSync(dotenv);
   });
 
   it("builds an executable that boots it, replicates it and ends with its status", async () => {
