@@ -12,7 +12,7 @@ import { constants, Script } from "node:vm";
 import type { AssetName } from "../src/base/assets.ts";
 import type { FromKeeper } from "../src/base/messages.ts";
 
-/** As Node itself wraps a script. What `require` is differs in an executable, and is passed on. */
+/** As Node itself wraps a script, which is all ASCII when esbuild has made it. What `require` is differs in an executable, and is passed on. */
 type Wrapped = (
   exports: object,
   require: NodeJS.Require,

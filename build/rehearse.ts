@@ -28,15 +28,13 @@ export type Rehearsal = {
 /** Gives the cache, or says why there is none. */
 export async function rehearse(rehearsal: Rehearsal): Promise<Uint8Array | string> {
   const { program, launcher, node, options, directory } = rehearsal;
-  const [app, volume, cache] = ["app", "volume", "main.cache"].map((name) => join(directory, name)) as [
-    string,
-    string,
-    string,
-  ];
+  const app = join(directory, "app");
+  const volume = join(directory, "volume");
+  const cache = join(directory, "main.cache");
   try {
     await Promise.all([writeProject(app), mkdir(volume)]);
     await using bucket = await startBucket();
-    const env = { ...bucket.environment, FLYSQLITE_VOLUME: volume, FLYSQLITE_USER: "root" };
+    const env = { ...bucket.environment, FLYSQLITE_VOLUME: volume };
     const run = (...words: readonly string[]) =>
       promisify(execFile)(node, [...options, ...words], { cwd: app, env, timeout: TIMEOUT_MS });
     const command = [node, "--version"];
