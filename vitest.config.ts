@@ -3,8 +3,8 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     projects: [
-      // Vitest would leave a core idle; many of these wait for processes.
-      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 30_000, maxWorkers: 2 } },
+      // Of two cores vitest would use one, and many of these wait for processes and times.
+      { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 30_000, maxWorkers: 3 } },
       // Each e2e file starts real processes; on two cores two files at a time are enough.
       {
         test: {
