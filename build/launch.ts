@@ -8,6 +8,7 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { getAssetKeys, getRawAsset, isSea } from "node:sea";
+import { setFlagsFromString } from "node:v8";
 import { constants, Script } from "node:vm";
 import type { AssetName } from "../src/base/assets.ts";
 import type { FromKeeper } from "../src/base/messages.ts";
@@ -46,11 +47,22 @@ function launch(): void {
   run(script);
 }
 
-/** Ends when the program, which is started as a keeper, says that it is ready: always after the same functions. */
+/**
+ * What V8 does with functions that are called often, or no more: compile them to machine code, forget them. How far that
+ * is, is a matter of time, and would be seen in the cache.
+ */
+const AFTERTHOUGHTS = ["sparkplug", "maglev", "turbofan", "flush-bytecode"];
+
+/**
+ * Ends when the program, which is started as a keeper, says that it is ready: always after the same functions. A cache
+ * fits where the options are those of its making, so these are on again by then, as they are by default.
+ */
 function rehearse(program: string, cache: string, words: readonly string[]): void {
+  for (const name of AFTERTHOUGHTS) setFlagsFromString(`--no-${name}`);
   const script = compile(readFileSync(program));
   process.argv = [process.execPath, program, ...words];
   process.send = (message: FromKeeper) => {
+    for (const name of AFTERTHOUGHTS) setFlagsFromString(`--${name}`);
     if (message.kind === "ready") writeFileSync(cache, script.createCachedData());
     process.exit();
   };
