@@ -16,6 +16,22 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
 
+/** "12.4 MB of 222.0 MB (5 %), 61.0 MB/s, 3.4 s left". */
+export function formatProgress({
+  doneBytes,
+  totalBytes,
+  elapsedMs,
+}: {
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+  readonly elapsedMs: number;
+}): string {
+  const share = totalBytes === 0 ? 100 : Math.floor((doneBytes / totalBytes) * 100);
+  const perMs = elapsedMs > 0 ? doneBytes / elapsedMs : 0;
+  const left = perMs > 0 ? `, ${formatDuration((totalBytes - doneBytes) / perMs)} left` : "";
+  return `${formatBytes(doneBytes)} of ${formatBytes(totalBytes)} (${share} %), ${formatBytes(Math.round(perMs * 1000))}/s${left}`;
+}
+
 /** "1 migration", "4 migrations": of what only gets an "s". */
 export function formatCount(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? "" : "s"}`;

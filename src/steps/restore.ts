@@ -2,14 +2,15 @@
 
 import assert from "node:assert/strict";
 import { basename, dirname } from "node:path";
+import type { Clock } from "../base/context.ts";
 import { makePrivateDirectory, removeDurably, writeDurably } from "../base/durable-file.ts";
-import { info, warn } from "../base/events.ts";
-import { formatBytes, formatDuration } from "../base/format.ts";
+import { info, type Log, warn } from "../base/events.ts";
+import { formatBytes, formatDuration, formatProgress } from "../base/format.ts";
 import type { Plan } from "../plan/plan.ts";
 import { chooseFormat } from "../replica/choose.ts";
 import { claimReplica, inspectReplica, type ReplicaContent } from "../replica/inspect.ts";
 import { planRestore } from "../replica/ltx/plan.ts";
-import { type RestorePlan, restoreTo } from "../replica/restore-to.ts";
+import { type RestorePlan, type RestoreProgress, restoreTo } from "../replica/restore-to.ts";
 import type { ReplicationState } from "../replica/state.ts";
 import { planV03 } from "../replica/v03/plan.ts";
 import type { StepContext } from "./context.ts";
@@ -62,6 +63,7 @@ async function restoreFromReplica(
     signal,
     integrity: "quick",
     replaces: database.state === "present",
+    progress: tellProgress(log, clock),
     replan: async () => planLatest(await inspectReplica(store, { signal })),
     // Before the file gets its name: a database without this would be one of unknown origin at the next start.
     verified: (image) => noteRestored(target, { store, content, restored: image }, { random }),
@@ -78,6 +80,21 @@ async function restoreFromReplica(
   log(info("restore", `${store.address}: ${fileCount} files, ${formatBytes(sizeBytes)} in ${took}, verified`));
   return stateAfter({ store, content, restored }, { random });
 }
+
+/** Says each so often how far it is. */
+function tellProgress(log: Log, clock: Pick<Clock, "monotonic">): (progress: RestoreProgress) => void {
+  const startedMs = clock.monotonic();
+  let toldMs = startedMs;
+  return (progress) => {
+    const nowMs = clock.monotonic();
+    if (nowMs - toldMs < PROGRESS_MS) return;
+    toldMs = nowMs;
+    log(info("restore", formatProgress({ ...progress, elapsedMs: nowMs - startedMs })));
+  };
+}
+
+/** Most restores are done before, in milliseconds. */
+const PROGRESS_MS = 5000;
 
 /** The newest state that the replica holds, in whichever of Litestream's formats that is. */
 function planLatest({ files, v03 }: ReplicaContent): RestorePlan {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { formatBytes, formatCount, formatDuration } from "../../../src/base/format.ts";
+import { formatBytes, formatCount, formatDuration, formatProgress } from "../../../src/base/format.ts";
 
 describe("formatBytes", () => {
   it.each([
@@ -31,6 +31,20 @@ describe("formatDuration", () => {
     [125_000, "2 min 5 s"],
   ])("writes %d as %s", (ms, text) => {
     expect(formatDuration(ms)).toBe(text);
+  });
+});
+
+describe("formatProgress", () => {
+  it.each([
+    [{ doneBytes: 0, totalBytes: 222_000_000, elapsedMs: 0 }, "0 B of 222.0 MB (0 %), 0 B/s"],
+    [
+      { doneBytes: 12_400_000, totalBytes: 222_000_000, elapsedMs: 200 },
+      "12.4 MB of 222.0 MB (5 %), 62.0 MB/s, 3.4 s left",
+    ],
+    [{ doneBytes: 5, totalBytes: 5, elapsedMs: 1000 }, "5 B of 5 B (100 %), 5 B/s, 0 ms left"],
+    [{ doneBytes: 0, totalBytes: 0, elapsedMs: 1 }, "0 B of 0 B (100 %), 0 B/s"],
+  ])("says how far it is, how fast, and how long it will take: %j", (progress, text) => {
+    expect(formatProgress(progress)).toBe(text);
   });
 });
 

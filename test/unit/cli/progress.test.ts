@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createProgress, renderProgress } from "../../../src/cli/progress.ts";
+import { createProgress } from "../../../src/cli/progress.ts";
 
 /** A terminal that keeps what was written to it, and a clock that a test sets. */
 function terminal(isTTY: boolean) {
@@ -7,20 +7,6 @@ function terminal(isTTY: boolean) {
   const clock = { ms: 1000, monotonic: () => clock.ms };
   return { written, clock, terminal: { isTTY, write: (text: string) => written.push(text) } };
 }
-
-describe("renderProgress", () => {
-  it.each([
-    [{ doneBytes: 0, totalBytes: 222_000_000, elapsedMs: 0 }, "0 B of 222.0 MB (0 %), 0 B/s"],
-    [
-      { doneBytes: 12_400_000, totalBytes: 222_000_000, elapsedMs: 200 },
-      "12.4 MB of 222.0 MB (5 %), 62.0 MB/s, 3.4 s left",
-    ],
-    [{ doneBytes: 5, totalBytes: 5, elapsedMs: 1000 }, "5 B of 5 B (100 %), 5 B/s, 0 ms left"],
-    [{ doneBytes: 0, totalBytes: 0, elapsedMs: 1 }, "0 B of 0 B (100 %), 0 B/s"],
-  ])("says how far it is, how fast, and how long it will take: %j", (progress, text) => {
-    expect(renderProgress(progress)).toBe(text);
-  });
-});
 
 describe("createProgress", () => {
   it("draws on one line of a terminal, not too often, and takes the line away in the end", () => {

@@ -1,6 +1,7 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
+import type { Clock } from "../../../src/base/context.ts";
 import { systemClock, systemRandom } from "../../../src/base/system.ts";
 import { type CopyFacts, decideCopy } from "../../../src/plan/copy.ts";
 import type { Facts } from "../../../src/plan/facts.ts";
@@ -25,7 +26,8 @@ const driver = loadDriver({ assets, temporaryDirectories: [], log: () => {} });
 const signal = new AbortController().signal;
 
 /** A volume, and a replica that Litestream wrote. `start` decides and restores as a start does. */
-function world() {
+function world(clock: Clock = systemClock) {
+  const told: string[] = [];
   const directory = temporaryDirectory();
   onTestFinished(() => directory[Symbol.dispose]());
   const database = join(directory.path, "volume/app.db");
@@ -37,9 +39,9 @@ function world() {
     settings,
     environment: {},
     assets,
-    clock: systemClock,
+    clock,
     random: systemRandom,
-    log: () => {},
+    log: ({ text }) => void told.push(text),
     at: () => {},
     asApp: (start) => start(),
     signal,
@@ -77,7 +79,7 @@ function world() {
     return { copy, restored };
   };
   const level = join(replica, "ltx/0");
-  return { database, start, store, newest: join(level, readdirSync(level).sort().at(-1) ?? "") };
+  return { database, start, store, told, newest: join(level, readdirSync(level).sort().at(-1) ?? "") };
 }
 
 describe("restore", () => {
@@ -89,6 +91,23 @@ describe("restore", () => {
     const again = await start();
     expect(again.copy).toMatchObject({ kind: "keep", position: restored?.acked });
     expect(readFileSync(database).subarray(0, 15).toString()).toBe("SQLite format 3");
+  });
+
+  it("says each so often how far it is", async () => {
+    let ms = 0;
+    const slow = world({
+      ...systemClock,
+      monotonic() {
+        ms += 5000;
+        return ms;
+      },
+    });
+    await slow.start();
+    const progress = slow.told.filter((text) => /^\d.* of .* \(\d+ %\), .*\/s, .* left$/.test(text));
+    expect(progress.length).toBeGreaterThan(1);
+    const quick = world();
+    await quick.start();
+    expect(quick.told).toEqual([expect.stringMatching(/files, .* verified$/)]);
   });
 
   it("lets a restored database not count as one that was never finished", async () => {
