@@ -10,7 +10,7 @@ import { decodeLtx } from "../replica/ltx/decode.ts";
 import type { LtxFileInfo } from "../replica/ltx/names.ts";
 import { planRestore } from "../replica/ltx/plan.ts";
 import { formatTxid } from "../replica/ltx/txid.ts";
-import { type RestoredDatabase, type RestorePlan, restoreTo } from "../replica/restore-to.ts";
+import { type RestoredDatabase, type RestorePlan, type RestoreProgress, restoreTo } from "../replica/restore-to.ts";
 import { listGenerations, planV03 } from "../replica/v03/plan.ts";
 import type { StepContext } from "../steps/context.ts";
 import type { ObjectStore } from "../storage/store.ts";
@@ -27,11 +27,17 @@ export type VerifyWords = {
   readonly directory: string;
 };
 
+export type VerifyTelling = {
+  readonly print: (text: string) => void;
+  /** Of the objects that are read, and then, with `deep`, of the restore. */
+  readonly progress: (progress: RestoreProgress) => void;
+};
+
 /** Tells each thing that is wrong on a line of its own, and fails with E_REPLICA_CORRUPT where there is any. */
 export async function verifyCommand(
   { deep, directory }: VerifyWords,
   context: StepContext,
-  print: (text: string) => void,
+  { print, progress }: VerifyTelling,
 ): Promise<void> {
   const { clock, signal } = context;
   const startedMs = clock.monotonic();
@@ -39,7 +45,7 @@ export async function verifyCommand(
   requireHistory(found);
   const { store, content } = found;
   const { files, v03 } = content;
-  const problems = await verifyObjects(files, { store, signal });
+  const problems = await verifyObjects(files, { store, signal, progress });
 
   const plans: { readonly what: string; readonly plan: () => RestorePlan }[] = [];
   if (files.length > 0) {
@@ -61,7 +67,9 @@ export async function verifyCommand(
     // The objects of Litestream 0.3 can be checked only in the order in which they are restored.
     if (what !== "LTX" || (deep && problems.length === 0)) {
       const use = deep && what === "LTX" ? compare : async () => {};
-      problems.push(...(await attempt(what, () => restoreAside(plan(), { store, directory, deep, context }, use))));
+      problems.push(
+        ...(await attempt(what, () => restoreAside(plan(), { store, directory, deep, context, progress }, use))),
+      );
     }
   }
   if (comparison?.kind === "compared") {
@@ -113,18 +121,29 @@ function describeComparison(comparison: Comparison | undefined): string {
 
 async function verifyObjects(
   files: readonly LtxFileInfo[],
-  { store, signal }: { readonly store: ObjectStore; readonly signal: AbortSignal },
+  {
+    store,
+    signal,
+    progress,
+  }: Pick<VerifyTelling, "progress"> & {
+    readonly store: ObjectStore;
+    readonly signal: AbortSignal;
+  },
 ): Promise<string[]> {
   const problems: string[] = [];
   const waiting = files.values();
+  const totalBytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  let doneBytes = 0;
   const worker = async () => {
-    for (const { key } of waiting) {
+    for (const { key, sizeBytes } of waiting) {
       problems.push(
         ...(await attempt(key, async () => {
           const chunks = await store.get(key, { signal });
           if (chunks !== undefined) await decodeLtx(chunks, key, { onPage: () => {} }); // retention may take it meanwhile
         })),
       );
+      doneBytes += sizeBytes;
+      progress({ doneBytes, totalBytes });
     }
   };
   await Promise.all(Array.from({ length: OBJECTS_AT_ONCE }, worker));
@@ -138,7 +157,8 @@ async function restoreAside(
     directory,
     deep,
     context,
-  }: {
+    progress,
+  }: Pick<VerifyTelling, "progress"> & {
     readonly store: ObjectStore;
     readonly directory: string;
     readonly deep: boolean;
@@ -152,7 +172,7 @@ async function restoreAside(
     const driver = await context.sqlite(place);
     const target = join(place, "restored.db");
     const integrity = deep ? "full" : "quick";
-    await use(target, await restoreTo({ store, plan, target, driver, clock, signal, integrity }));
+    await use(target, await restoreTo({ store, plan, target, driver, clock, signal, integrity, progress }));
   } finally {
     await rm(place, { recursive: true, force: true });
   }

@@ -14,6 +14,13 @@ export async function runReplicaCommand(words: ReplicaCommand): Promise<number> 
   const stop = stopOnSignals();
   const { createProgress } = await import("../cli/progress.ts");
   const progress = createProgress(process.stderr, systemClock);
+  const telling = {
+    progress: progress.show,
+    print: (text: string) => {
+      progress.end();
+      print(text);
+    },
+  };
   try {
     const context = await createContext({ flags: words.flags, command: [] }, stop.signal);
     if (words.kind === "snapshots") {
@@ -21,10 +28,10 @@ export async function runReplicaCommand(words: ReplicaCommand): Promise<number> 
       await snapshotsCommand(words, context, print);
     } else if (words.kind === "verify") {
       const { verifyCommand } = await import("../commands/verify.ts");
-      await verifyCommand({ ...words, directory: tmpdir() }, context, print);
+      await verifyCommand({ ...words, directory: tmpdir() }, context, telling);
     } else {
       const { restoreCommand } = await import("../commands/restore.ts");
-      await restoreCommand(words, context, { log: context.log, print, progress: progress.show });
+      await restoreCommand(words, context, { ...telling, log: context.log });
     }
     return 0;
   } catch (error) {

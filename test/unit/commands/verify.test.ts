@@ -1,0 +1,47 @@
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { systemClock, systemRandom } from "../../../src/base/system.ts";
+import { verifyCommand } from "../../../src/commands/verify.ts";
+import { inspectReplica } from "../../../src/replica/inspect.ts";
+import type { StepContext } from "../../../src/steps/context.ts";
+import { openFileStore } from "../../../src/storage/file.ts";
+import { installedDriver } from "../../support/driver.ts";
+import { temporaryDirectory } from "../../support/temporary.ts";
+import { settings } from "../plan/facts.ts";
+
+const REPLICA = join(import.meta.dirname, "../../fixtures/litestream/generated/v0.5.15/replica");
+
+it("shows how much of the replica it has read", async () => {
+  using place = temporaryDirectory();
+  const driver = await installedDriver();
+  const store = openFileStore(REPLICA, { random: systemRandom });
+  const signal = new AbortController().signal;
+  const context: StepContext = {
+    settings: { ...settings, replica: { value: { kind: "file", path: REPLICA }, source: "--replica" } },
+    environment: {},
+    assets: { read: () => undefined },
+    clock: systemClock,
+    random: systemRandom,
+    log: () => {},
+    at: () => {},
+    asApp: (start) => start(),
+    signal,
+    program: ["false"],
+    replica: async () => ({ store, source: "--replica" }),
+    sqlite: async () => driver,
+  };
+  const shown: { readonly doneBytes: number; readonly totalBytes: number }[] = [];
+  let printed = "";
+  const telling = {
+    progress: (progress: (typeof shown)[number]) => void shown.push(progress),
+    print: (text: string) => {
+      printed += text;
+    },
+  };
+  await verifyCommand({ deep: false, directory: place.path }, context, telling);
+  const { files } = await inspectReplica(store, { signal });
+  const totalBytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  expect(shown).toHaveLength(files.length);
+  expect(shown.at(-1)).toEqual({ doneBytes: totalBytes, totalBytes });
+  expect(printed).toMatch(/all sound/);
+});
