@@ -59,7 +59,7 @@ export async function buildApp(settings: BuildSettings, log: Log): Promise<void>
 }
 
 function tellUnrehearsed(why: string | undefined, log: Log): void {
-  if (why !== undefined) log(warn("build", `its starts take a fifth longer, as none could be rehearsed: ${why}`));
+  if (why !== undefined) log(warn("build", `its starts take a little longer, as none could be rehearsed: ${why}`));
 }
 
 function describeTemplate(made: Template, used: Uint8Array | undefined): string {
