@@ -13,7 +13,7 @@ import { constants, Script } from "node:vm";
 import type { AssetName } from "../src/base/assets.ts";
 import type { FromKeeper } from "../src/base/messages.ts";
 
-/** As Node itself wraps a script, which is all ASCII when esbuild has made it. What `require` is differs in an executable, and is passed on. */
+/** As Node itself wraps a script. What `require` is differs in an executable, and is passed on. */
 type Wrapped = (
   exports: object,
   require: NodeJS.Require,
@@ -22,6 +22,7 @@ type Wrapped = (
   directory: string,
 ) => void;
 
+/** `program` is all ASCII, as esbuild writes it. */
 function compile(program: Buffer, cachedData?: Buffer): Script {
   const source = `(function(exports,require,module,__filename,__dirname){${program.toString("latin1")}\n})`;
   return new Script(source, {

@@ -10,7 +10,7 @@ import type { AssetName } from "../src/base/assets.ts";
 import { describe, FlysqliteError } from "../src/base/errors.ts";
 import { version } from "../src/base/version.ts";
 import type { PackedBundle } from "./pack-bundle.ts";
-import { rehearse } from "./rehearse.ts";
+import { type Rehearsed, rehearse } from "./rehearse.ts";
 import { addonPath, koffiPath, type NodeBinary } from "./target.ts";
 
 export type Ingredients = {
@@ -51,14 +51,17 @@ export async function makeExecutable({ program, bundle, node, out }: Ingredients
   const workshop = await makeWorkshop(dirname(out));
   try {
     const base = join(workshop, "base");
-    const { blob, unrehearsed } = await makeBlob({ program, bundle, node, workshop });
+    const launcher = join(dirname(program), LAUNCHER);
+    const rehearsal = { program, launcher, node: node.path, options: CACHE_OPTIONS, directory: workshop };
+    const rehearsed = await rehearse(rehearsal);
+    const blob = await makeBlob({ program, launcher, rehearsed, bundle, node, workshop });
     const stripped = await copyStripped(node.path, base);
     await inject(base, blob);
     await chmod(base, 0o755);
     await smokeTest(base);
     const { size } = await stat(base);
     await moveInto(base, out);
-    return { sizeBytes: size, stripped, unrehearsed };
+    return { sizeBytes: size, stripped, unrehearsed: "whyNone" in rehearsed ? rehearsed.whyNone : undefined };
   } finally {
     await rm(workshop, { recursive: true, force: true });
   }
@@ -83,21 +86,24 @@ async function moveInto(executable: string, out: string): Promise<void> {
 
 const LAUNCHER = "launch.cjs";
 
-type Blob = Pick<Executable, "unrehearsed"> & { /** Its path. */ readonly blob: string };
-type BlobIngredients = Omit<Ingredients, "out"> & { readonly workshop: string };
+type BlobIngredients = Omit<Ingredients, "out"> & {
+  /** Path of the bundled launch.ts. */
+  readonly launcher: string;
+  readonly rehearsed: Rehearsed;
+  readonly workshop: string;
+};
 
-/** Made by the target's Node itself, as a code cache fits only the V8 that made it. */
-async function makeBlob({ program, bundle, node, workshop }: BlobIngredients): Promise<Blob> {
-  const launcher = join(dirname(program), LAUNCHER);
-  const cache = await rehearse({ program, launcher, node: node.path, options: CACHE_OPTIONS, directory: workshop });
+/** Gives its path. Made by the target's Node itself: another one could not read it. */
+async function makeBlob(ingredients: BlobIngredients): Promise<string> {
+  const { program, launcher, rehearsed, bundle, node, workshop } = ingredients;
   const files: { readonly [name in AssetName]?: Uint8Array } = {
-    ...(typeof cache === "string" ? {} : { "main.cache": cache }),
     ...(bundle === undefined ? {} : { "index.json": bundle.indexJson, "bundle.tar": bundle.bundleTar }),
     ...(bundle?.template === undefined ? {} : { "template.db": bundle.template }),
   };
   const assets: { readonly [name in AssetName]?: string } = {
     ...Object.fromEntries(Object.keys(files).map((name) => [name, name])),
     "main.cjs": program,
+    ...("cache" in rehearsed ? { "main.cache": rehearsed.cache } : {}),
     "better_sqlite3.node": addonPath(node.target),
     "koffi.node": koffiPath(node.target),
   };
@@ -118,7 +124,7 @@ async function makeBlob({ program, bundle, node, workshop }: BlobIngredients): P
     writeFile(join(workshop, "sea.json"), JSON.stringify(config)),
   ]);
   await run(node.path, ["--experimental-sea-config", "sea.json"], { cwd: workshop });
-  return { blob: join(workshop, config.output), unrehearsed: typeof cache === "string" ? cache : undefined };
+  return join(workshop, config.output);
 }
 
 /** Copies Node without its symbol table. Gives false where it was copied as it is. */

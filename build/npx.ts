@@ -5,6 +5,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { describe, FlysqliteError, systemCode, toFlysqliteError } from "../src/base/errors.ts";
+import { info } from "../src/base/events.ts";
 import { parseCommandLine } from "../src/cli/arguments.ts";
 import { commandHelp } from "../src/cli/help.ts";
 import { createLog, renderFailure } from "../src/cli/render-event.ts";
@@ -83,6 +84,6 @@ function readDotenv(): void {
     throw new FlysqliteError("E_CONFIG", `Cannot read "${join(process.cwd(), ".env")}": ${describe(error)}`);
   }
   const names = Object.keys(process.env).filter((name) => !before.has(name));
-  if (names.length > 0)
-    process.stderr.write(`flysqlite  config     from .env, which an image does not get: ${names.join(", ")}\n`);
+  const log = createLog("text", (line) => void process.stderr.write(`${line}\n`));
+  if (names.length > 0) log(info("config", `from .env, which an image does not get: ${names.join(", ")}`));
 }

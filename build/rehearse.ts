@@ -6,7 +6,7 @@
 // is not run. It ends at the same call each time, and V8 is seeded alike, so that the same program gives the same bytes.
 
 import { execFile } from "node:child_process";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe } from "../src/base/errors.ts";
@@ -25,8 +25,10 @@ export type Rehearsal = {
   readonly directory: string;
 };
 
-/** Gives the cache, or says why there is none. */
-export async function rehearse(rehearsal: Rehearsal): Promise<Uint8Array | string> {
+/** `cache` is the path of it, in the directory. */
+export type Rehearsed = { readonly cache: string } | { readonly whyNone: string };
+
+export async function rehearse(rehearsal: Rehearsal): Promise<Rehearsed> {
   const { program, launcher, node, options, directory } = rehearsal;
   const app = join(directory, "app");
   const volume = join(directory, "volume");
@@ -40,9 +42,9 @@ export async function rehearse(rehearsal: Rehearsal): Promise<Uint8Array | strin
     const command = [node, "--version"];
     await run(program, ...command); // a first start, which makes and replicates the database
     await run(launcher, program, cache, KEEPER_ROLE, ...command);
-    return await readFile(cache);
+    return { cache };
   } catch (error) {
-    return describe(error);
+    return { whyNone: describe(error) };
   }
 }
 
