@@ -1,13 +1,13 @@
 // Progress of something long, on one line of a terminal. Elsewhere nothing: a log wants results.
 
 import type { Clock } from "../base/context.ts";
-import { formatProgress } from "../base/format.ts";
+import { type BytesDone, tellProgress } from "../base/progress.ts";
 
 /** Between two drawings, in milliseconds: faster than this nobody reads. */
 const INTERVAL_MS = 100;
 
 export type Progress = {
-  readonly show: (progress: { readonly doneBytes: number; readonly totalBytes: number }) => void;
+  readonly show: (progress: BytesDone) => void;
   /** Takes the line away. */
   readonly end: () => void;
 };
@@ -17,17 +17,16 @@ export function createProgress(
   clock: Pick<Clock, "monotonic">,
 ): Progress {
   if (terminal.isTTY !== true) return { show: () => {}, end: () => {} };
-  const startedMs = clock.monotonic();
-  let drawnMs = Number.NEGATIVE_INFINITY;
+  let isDrawn = false;
+  const draw = (text: string) => {
+    isDrawn = true;
+    terminal.write(`\r\u001b[K${text}`);
+  };
   return {
-    show({ doneBytes, totalBytes }) {
-      const nowMs = clock.monotonic();
-      if (nowMs - drawnMs < INTERVAL_MS) return;
-      drawnMs = nowMs;
-      terminal.write(`\r\u001b[K${formatProgress({ doneBytes, totalBytes, elapsedMs: nowMs - startedMs })}`);
-    },
+    show: tellProgress(draw, { clock, afterMs: 0, everyMs: INTERVAL_MS }),
     end() {
-      if (drawnMs !== Number.NEGATIVE_INFINITY) terminal.write("\r\u001b[K");
+      if (isDrawn) terminal.write("\r\u001b[K");
+      isDrawn = false;
     },
   };
 }

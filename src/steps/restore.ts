@@ -2,15 +2,15 @@
 
 import assert from "node:assert/strict";
 import { basename, dirname } from "node:path";
-import type { Clock } from "../base/context.ts";
 import { makePrivateDirectory, removeDurably, writeDurably } from "../base/durable-file.ts";
-import { info, type Log, warn } from "../base/events.ts";
-import { formatBytes, formatDuration, formatProgress } from "../base/format.ts";
+import { info, warn } from "../base/events.ts";
+import { formatBytes, formatDuration } from "../base/format.ts";
+import { tellProgress } from "../base/progress.ts";
 import type { Plan } from "../plan/plan.ts";
 import { chooseFormat } from "../replica/choose.ts";
 import { claimReplica, inspectReplica, type ReplicaContent } from "../replica/inspect.ts";
 import { planRestore } from "../replica/ltx/plan.ts";
-import { type RestorePlan, type RestoreProgress, restoreTo } from "../replica/restore-to.ts";
+import { type RestorePlan, restoreTo } from "../replica/restore-to.ts";
 import type { ReplicationState } from "../replica/state.ts";
 import { planV03 } from "../replica/v03/plan.ts";
 import type { StepContext } from "./context.ts";
@@ -63,7 +63,7 @@ async function restoreFromReplica(
     signal,
     integrity: "quick",
     replaces: database.state === "present",
-    progress: tellProgress(log, clock),
+    progress: tellProgress((text) => log(info("restore", text)), { clock, afterMs: PROGRESS_MS, everyMs: PROGRESS_MS }),
     replan: async () => planLatest(await inspectReplica(store, { signal })),
     // Before the file gets its name: a database without this would be one of unknown origin at the next start.
     verified: (image) => noteRestored(target, { store, content, restored: image }, { random }),
@@ -81,19 +81,7 @@ async function restoreFromReplica(
   return stateAfter({ store, content, restored }, { random });
 }
 
-/** Says each so often how far it is. */
-function tellProgress(log: Log, clock: Pick<Clock, "monotonic">): (progress: RestoreProgress) => void {
-  const startedMs = clock.monotonic();
-  let toldMs = startedMs;
-  return (progress) => {
-    const nowMs = clock.monotonic();
-    if (nowMs - toldMs < PROGRESS_MS) return;
-    toldMs = nowMs;
-    log(info("restore", formatProgress({ ...progress, elapsedMs: nowMs - startedMs })));
-  };
-}
-
-/** Most restores are done before, in milliseconds. */
+/** How often a restore says how far it is, in milliseconds: most are done before. */
 const PROGRESS_MS = 5000;
 
 /** The newest state that the replica holds, in whichever of Litestream's formats that is. */
