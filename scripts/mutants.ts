@@ -712,7 +712,7 @@ const MUTANTS: readonly Mutant[] = [
     bug: "an unanswered upload is taken for one that arrived",
     edits: [
       [
-        "if (history.lastTxid > acked && !(newest && isWrittenHere(newest, state))) {",
+        "if (history.lastTxid > acked && !isWrittenHere(newest, state)) {",
         "if (history.lastTxid > acked && newest?.commit === 0 && isWrittenHere(newest, state)) {",
       ],
     ],

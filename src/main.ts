@@ -15,7 +15,8 @@ import { end, print, tell, writeLine } from "./process/streams.ts";
 import { asRefusal, readCommandLine } from "./process/words.ts";
 import { STOP_SIGNALS } from "./supervisor/signals.ts";
 
-async function main([role, ...rest]: readonly string[]): Promise<number> {
+async function main(words: readonly string[]): Promise<number> {
+  const [role, ...rest] = words;
   if (role === MIGRATOR_ROLE) {
     const { runMigrator } = await import("./process/run-migrator.ts");
     return runMigrator();
@@ -25,7 +26,6 @@ async function main([role, ...rest]: readonly string[]): Promise<number> {
     return runKeeper(rest, { again: role === KEEPER_AGAIN_ROLE });
   }
 
-  const words = process.argv.slice(2);
   const commandLine = await readCommandLine(words);
   if (commandLine.kind === "run" && !commandLine.dry && signals !== undefined) {
     const { runSupervisor } = await import("./process/run-supervisor.ts");

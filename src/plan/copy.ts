@@ -114,7 +114,7 @@ function whyNotOurs(
       `${who} wrote since`
     );
   }
-  if (history.lastTxid > acked && !(newest && isWrittenHere(newest, state))) {
+  if (history.lastTxid > acked && !isWrittenHere(newest, state)) {
     const whose = newest === undefined ? "which can't be told to be its own" : "which another machine wrote";
     return (
       `"${database.path}" was about to write transaction ${known}, and "${history.address}" ` +

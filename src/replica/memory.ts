@@ -123,7 +123,7 @@ export function createMemory({
     isGivenUp: (file: LtxHeader): boolean => isAmong(file, givenUp),
 
     /** True for a file whose upload was begun here, and whose outcome is not known. */
-    isOurs: (file: LtxHeader): boolean => isWrittenHere(file, { begun, givenUp }),
+    isOurs: (file: LtxHeader | undefined): boolean => isWrittenHere(file, { begun, givenUp }),
   };
 
   function giveUpBehind(txid: Txid): void {

@@ -14,7 +14,7 @@ import { NO_TXID, type Txid } from "./ltx/txid.ts";
 import { markOf, newestTxid, type ReplicationState, type UploadMark } from "./state.ts";
 
 export function isWrittenHere(
-  newest: LtxHeader,
+  newest: LtxHeader | undefined,
   { begun, givenUp }: Pick<ReplicationState, "begun" | "givenUp">,
 ): boolean {
   return isAmong(newest, begun) || isAmong(newest, givenUp);

@@ -161,7 +161,7 @@ export async function createReplicator({
     if (reached <= uploader.replicated) return;
     const newest = lastFile(files, reached);
     const header = newest && (await readHeader(store, newest.key, signal));
-    if (newest === undefined || (header !== undefined && memory.isOurs(header))) return;
+    if (newest === undefined || memory.isOurs(header)) return;
     throw writtenByAnother(newest.key, store);
   }
 
