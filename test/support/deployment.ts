@@ -4,7 +4,6 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { Event } from "../../src/base/events.ts";
-import { systemClock, systemRandom } from "../../src/base/system.ts";
 import type { Settings } from "../../src/config/settings.ts";
 import { decideMigrations, readLedger } from "../../src/prisma/ledger.ts";
 import type { Migration } from "../../src/prisma/manifest.ts";
@@ -17,6 +16,7 @@ import { stateDirectory } from "../../src/steps/places.ts";
 import { recover } from "../../src/steps/recover.ts";
 import { firstStart, settings } from "../unit/plan/facts.ts";
 import { ENVIRONMENT, PROGRAM } from "./migrator.ts";
+import { stepContext } from "./step-context.ts";
 
 export type World = ReturnType<typeof createWorld>;
 
@@ -34,20 +34,14 @@ export function createWorld(path: string, driver: Driver, { onMigrationFailure =
   const events: Event[] = [];
   const stop = new AbortController();
   const told: Settings = { ...settings, onMigrationFailure: { value: onMigrationFailure, source: "a test" } };
-  const context: StepContext = {
+  const context = stepContext({
     settings: { ...told, appDirectory: directory },
     environment: ENVIRONMENT,
-    assets: { read: () => undefined },
-    clock: systemClock,
-    random: systemRandom,
     log: (event) => void events.push(event),
-    at: () => {},
     signal: stop.signal,
     program: PROGRAM,
-    asApp: (start) => start(),
-    replica: async () => undefined,
     sqlite: async () => driver,
-  };
+  });
   return {
     directory,
     path,

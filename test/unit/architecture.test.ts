@@ -38,6 +38,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "commands",
   ],
 };
+
 const STEPS = ["observe", "link", "lock", "restore", "migrate", "seed", "replicate", "command"];
 
 /** Shows the project's config a changed environment while it loads it. */

@@ -1,11 +1,10 @@
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { systemClock, systemRandom } from "../../../src/base/system.ts";
+import { systemRandom } from "../../../src/base/system.ts";
 import { verifyCommand } from "../../../src/commands/verify.ts";
 import { inspectReplica } from "../../../src/replica/inspect.ts";
-import type { StepContext } from "../../../src/steps/context.ts";
 import { openFileStore } from "../../../src/storage/file.ts";
-import { installedDriver } from "../../support/driver.ts";
+import { stepContext } from "../../support/step-context.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 import { settings } from "../plan/facts.ts";
 
@@ -13,23 +12,13 @@ const REPLICA = join(import.meta.dirname, "../../fixtures/litestream/generated/v
 
 it("shows how much of the replica it has read", async () => {
   using place = temporaryDirectory();
-  const driver = await installedDriver();
   const store = openFileStore(REPLICA, { random: systemRandom });
   const signal = new AbortController().signal;
-  const context: StepContext = {
+  const context = stepContext({
     settings: { ...settings, replica: { value: { kind: "file", path: REPLICA }, source: "--replica" } },
-    environment: {},
-    assets: { read: () => undefined },
-    clock: systemClock,
-    random: systemRandom,
-    log: () => {},
-    at: () => {},
-    asApp: (start) => start(),
     signal,
-    program: ["false"],
     replica: async () => ({ store, source: "--replica" }),
-    sqlite: async () => driver,
-  };
+  });
   const shown: { readonly doneBytes: number; readonly totalBytes: number }[] = [];
   let printed = "";
   const telling = {

@@ -4,13 +4,13 @@
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, it } from "vitest";
-import { systemClock, systemRandom } from "../../../src/base/system.ts";
 import { survey } from "../../../src/commands/survey.ts";
 import { detect } from "../../../src/init/detect.ts";
 import { dockerEnvironment, execWords, splitDockerfile } from "../../../src/init/dockerfile-lines.ts";
 import { look } from "../../../src/init/look.ts";
 import { makeFiles } from "../../../src/init/make-files.ts";
 import { loadDriver } from "../../../src/sqlite/load-driver.ts";
+import { stepContext } from "../../support/step-context.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 import { settings } from "../plan/facts.ts";
 import { SKELETON_NAMES, writeSkeleton } from "./skeletons.ts";
@@ -42,21 +42,12 @@ it.each(SKELETON_NAMES)("a start of the image would go ahead, on %s", async (nam
     PATH: `${programs}:${dirname(process.execPath)}`,
   };
   const report = await survey(
-    {
+    stepContext({
       settings: { ...settings, appDirectory: app, volume: { value: volume, source: "--volume" }, command },
       environment,
-      assets,
-      clock: systemClock,
-      random: systemRandom,
-      log: () => {},
-      at: () => {},
-      asApp: (start) => start(),
-      signal: new AbortController().signal,
-      program: ["false"],
-      replica: async () => undefined,
       sqlite: () => driver,
       isOffline: true,
-    },
+    }),
     { user: { name: "node", source: "FLYSQLITE_USER", isRoot: false, isKnown: true }, settings: [] },
   );
   expect(report.problems.map(({ code, message }) => `${code}: ${message}`)).toEqual([]);

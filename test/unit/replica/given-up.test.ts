@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readState, writeState } from "../../../src/replica/state.ts";
 import { installedDriver } from "../../support/driver.ts";
-import { chain, full, holding, losePower, type Replicated, rangesAt, replicated } from "./support.ts";
+import { captureInVain, chain, full, holding, losePower, type Replicated, rangesAt, replicated } from "./support.ts";
 
 const driver = await installedDriver();
 
@@ -21,10 +21,7 @@ async function giveUpTransaction2(replica: Replicated, { bucket, volume }: Troub
   bucket.state.holds = true;
   await replica.capture();
   await expect(replica.upload()).rejects.toThrow("no answer");
-  volume.state.isFull = true;
-  await replica.app.commit();
-  await replica.capture();
-  volume.state.isFull = false;
+  await captureInVain(replica, volume);
 }
 
 describe("an upload that was given up, and arrives while another takes its place", () => {

@@ -8,7 +8,7 @@ import type { ObjectStore } from "../../../src/storage/store.ts";
 import { commitMeanwhile } from "../../support/app.ts";
 import { installedDriver } from "../../support/driver.ts";
 import { judgeReplica, listFiles } from "../../support/replica.ts";
-import { chain, full, holding, losePower, rangesAt, replicated } from "./support.ts";
+import { captureInVain, chain, full, holding, losePower, rangesAt, replicated } from "./support.ts";
 
 const driver = await installedDriver();
 
@@ -132,10 +132,7 @@ describe("a volume that is full", () => {
     const volume = full();
     await using replica = await replicated(driver, { wrapLocal: volume.wrapLocal });
     await replica.sync();
-    volume.state.isFull = true;
-    await replica.app.commit();
-    await replica.capture();
-    volume.state.isFull = false;
+    await captureInVain(replica, volume);
     const signal = new AbortController().signal;
     const [first] = await listFiles(replica.store);
     const chunks = await Array.fromAsync((await replica.store.get(first?.key ?? "", { signal })) ?? []);
@@ -151,10 +148,7 @@ describe("a volume that is full", () => {
     const volume = full();
     await using replica = await replicated(driver, { wrapLocal: volume.wrapLocal });
     await replica.sync();
-    volume.state.isFull = true;
-    await replica.app.commit();
-    await replica.capture();
-    volume.state.isFull = false;
+    await captureInVain(replica, volume);
     await replica.sync();
     expect(await replica.judge()).toEqual({ n: 1 });
     expect(await rangesAt(replica.store, 0)).toEqual(chain(2));

@@ -153,6 +153,17 @@ export function full() {
   return { state, wrapLocal };
 }
 
+/** A commit is captured while the volume has no room for it. */
+export async function captureInVain(
+  replica: Replicated,
+  { state }: Pick<ReturnType<typeof full>, "state">,
+): Promise<void> {
+  state.isFull = true;
+  await replica.app.commit();
+  await replica.capture();
+  state.isFull = false;
+}
+
 /** What a power cut takes from the volume: staged files, and the note of how far was captured, wait for no disk. */
 export function losePower(stateDirectory: string): void {
   rmSync(join(stateDirectory, "ltx"), { recursive: true });

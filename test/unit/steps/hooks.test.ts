@@ -2,10 +2,9 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { Event } from "../../../src/base/events.ts";
-import { systemClock, systemRandom } from "../../../src/base/system.ts";
 import type { Plan } from "../../../src/plan/plan.ts";
-import type { StepContext } from "../../../src/steps/context.ts";
 import { runHook } from "../../../src/steps/hooks.ts";
+import { stepContext } from "../../support/step-context.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 import { firstStart, settings } from "../plan/facts.ts";
 
@@ -15,7 +14,7 @@ function app(command: string | undefined, { timeoutMs = 60_000 } = {}) {
   onTestFinished(() => directory[Symbol.dispose]());
   const events: Event[] = [];
   const stop = new AbortController();
-  const context: StepContext = {
+  const context = stepContext({
     settings: {
       ...settings,
       appDirectory: directory.path,
@@ -26,17 +25,9 @@ function app(command: string | undefined, { timeoutMs = 60_000 } = {}) {
       hookTimeoutMs: { value: timeoutMs, source: "" },
     },
     environment: { PATH: process.env["PATH"], SECRET: "s" },
-    assets: { read: () => undefined },
-    clock: systemClock,
-    random: systemRandom,
     log: (event) => void events.push(event),
-    at: () => {},
     signal: stop.signal,
-    program: ["false"],
-    asApp: (start) => start(),
-    replica: async () => undefined,
-    sqlite: () => Promise.reject(new Error("no hook opens a database")),
-  };
+  });
   const placement = { kind: "variable", name: "DATABASE_URL", url: "file:/data/app.db" } as const;
   const copy = { kind: "create", why: "" } as const;
   const plan: Plan = { facts: firstStart, placement, copy, seed: undefined, lines: [] };

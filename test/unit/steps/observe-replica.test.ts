@@ -6,11 +6,11 @@ import type { Fence } from "../../../src/config/settings.ts";
 import { LEASE_KEY } from "../../../src/replica/lease/content.ts";
 import { writeLeaseMemory } from "../../../src/replica/lease/memory.ts";
 import { takeLease } from "../../../src/replica/lease/take.ts";
-import type { StepContext } from "../../../src/steps/context.ts";
 import { observeReplica } from "../../../src/steps/observe-replica.ts";
 import { stateDirectory } from "../../../src/steps/places.ts";
 import type { ObjectStore } from "../../../src/storage/store.ts";
 import { createMemoryStore } from "../../support/memory-store.ts";
+import { stepContext } from "../../support/step-context.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 import { settings } from "../plan/facts.ts";
 
@@ -42,20 +42,11 @@ function world({ fence = "auto" as Fence, before = async (_: string) => {} } = {
     replace: () => Promise.reject(new Error("a look must change nothing")),
     put: () => Promise.reject(new Error("a look must change nothing")),
   };
-  const context: StepContext = {
+  const context = stepContext({
     settings: { ...settings, fence: { value: fence, source: "--fence" } },
-    environment: {},
-    assets: { read: () => undefined },
-    clock: systemClock,
-    random: systemRandom,
-    log: () => {},
-    at: () => {},
     signal,
-    program: ["false"],
-    asApp: (start) => start(),
     replica: async () => ({ store, source: "--replica" }),
-    sqlite: () => Promise.reject(new Error("no database is opened")),
-  };
+  });
   return {
     asked,
     memory,

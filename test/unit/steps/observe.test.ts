@@ -28,12 +28,12 @@ import type { Settings } from "../../../src/config/settings.ts";
 import type { Facts } from "../../../src/plan/facts.ts";
 import type { Manifest } from "../../../src/prisma/manifest.ts";
 import { loadDriver } from "../../../src/sqlite/load-driver.ts";
-import type { StepContext } from "../../../src/steps/context.ts";
 import { observe } from "../../../src/steps/observe.ts";
 import { stateDirectory, unbornMark } from "../../../src/steps/places.ts";
 import { createReplicaStore } from "../../../src/steps/replica-store.ts";
 import { rollBackHotJournal } from "../../../src/steps/roll-back.ts";
 import { writeUnfinished } from "../../../src/steps/unfinished.ts";
+import { stepContext } from "../../support/step-context.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 import { firstStart, settings as usual } from "../plan/facts.ts";
 
@@ -69,19 +69,15 @@ function world() {
     };
     const environment = { PATH: "/usr/bin:/bin", ...told.environment };
     const world = { clock: told.clock ?? systemClock, random: systemRandom, log: told.log ?? (() => {}) };
-    const context: StepContext = {
+    const context = stepContext({
       ...world,
       settings,
       environment,
-      assets,
-      at: () => {},
-      asApp: (start) => start(),
       signal: told.signal ?? new AbortController().signal,
-      program: ["false"],
       replica: createReplicaStore({ ...world, settings, environment }),
       sqlite: () => driver,
       isOffline: told.isOffline ?? false,
-    };
+    });
     const manifest: Manifest = { ...firstStart.manifest, migrations: [], ...told.manifest };
     const bundle = { manifest, source: "a test", migrations: async () => ({ migrations: [], lockFile: undefined }) };
     return observe(bundle, context);

@@ -11,12 +11,12 @@ import { toTxid } from "../../../src/replica/ltx/txid.ts";
 import { restoreTo } from "../../../src/replica/restore-to.ts";
 import { NO_PLACE, readState, writeState } from "../../../src/replica/state.ts";
 import { loadDriver } from "../../../src/sqlite/load-driver.ts";
-import type { StepContext } from "../../../src/steps/context.ts";
 import { lockDatabase } from "../../../src/steps/lock.ts";
 import { noteRestored } from "../../../src/steps/note-restored.ts";
 import { stateDirectory, unbornMark } from "../../../src/steps/places.ts";
 import { restore } from "../../../src/steps/restore.ts";
 import { openFileStore } from "../../../src/storage/file.ts";
+import { stepContext } from "../../support/step-context.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 import { firstStart, settings } from "../plan/facts.ts";
 
@@ -35,20 +35,14 @@ function world(clock: Clock = systemClock) {
   mkdirSync(dirname(database));
   cpSync(FIXTURE, replica, { recursive: true });
   const store = openFileStore(replica, { random: systemRandom });
-  const context: StepContext = {
+  const context = stepContext({
     settings,
-    environment: {},
-    assets,
     clock,
-    random: systemRandom,
     log: ({ text }) => void told.push(text),
-    at: () => {},
-    asApp: (start) => start(),
     signal,
-    program: ["false"],
     replica: async () => ({ store, source: "--replica" }),
     sqlite: () => driver,
-  };
+  });
   const look = async (withReplica: boolean): Promise<Facts> => {
     const content = existsSync(database) ? readFileSync(database) : undefined;
     const state = content === undefined ? "absent" : content.byteLength === 0 ? "empty" : "present";
