@@ -56,13 +56,16 @@ export async function findKillPoints(
   const points = new Map<string, KillPoint>();
   for (const line of readFileSync(log, "utf8").split("\n")) {
     const [, thread = "", call = "", rest = ""] = /^(\d+) +(\w+)\((.*)$/.exec(line) ?? [];
-    const path = firstPath(rest);
+    const paths = new Set(pathsOf(rest));
+    for (const path of paths) {
+      const key = `${thread} ${call} ${path}`;
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+    }
+    const path = [...paths].at(-1); // of a rename the new name, which is no temporary one
     if (path === undefined || path.endsWith("-shm") || !below.some((directory) => isIn(directory, path))) continue;
-    const key = [call, path].join(" ");
-    const index = (counts.get(`${thread} ${key}`) ?? 0) + 1;
-    counts.set(`${thread} ${key}`, index);
     if (call === "openat" && !/O_CREAT|O_TRUNC/.test(rest)) continue;
-    points.set(`${key} ${index}`, { call, path, index });
+    const index = counts.get(`${thread} ${call} ${path}`) ?? 1;
+    points.set(`${call} ${path} ${index}`, { call, path, index });
   }
   return [...points.values()];
 }
@@ -71,9 +74,11 @@ function isIn(directory: string, path: string): boolean {
   return path === directory || path.startsWith(`${directory}/`);
 }
 
-/** The path of the first argument that has one: a descriptor's, as strace shows it, or a name. */
-function firstPath(rest: string): string | undefined {
-  return /^(?:AT_FDCWD<[^>]*>, )?(?:\d+<(\/[^>]*)>|"(\/[^"]*)")/.exec(rest)?.slice(1).find(Boolean);
+/** The paths of a call: of the descriptor that it begins with, as strace shows it, or else each name. */
+function pathsOf(rest: string): readonly string[] {
+  const descriptor = /^\d+<(\/[^>]*)>/.exec(rest)?.[1];
+  if (descriptor !== undefined) return [descriptor];
+  return [...rest.matchAll(/(?:^|AT_FDCWD<[^>]*>, |, )"(\/[^"]*)"/g)].map(([, name]) => name ?? "");
 }
 
 /** Runs up to the point. True where it was reached, and someone was killed. */
