@@ -5,7 +5,7 @@ import { type PageSize, parsePageSize } from "./page.ts";
 
 export const DATABASE_HEADER_SIZE = 100;
 
-const MAGIC = "SQLite format 3\0";
+const MAGIC = Buffer.from("SQLite format 3\0");
 
 export type DatabaseHeader = {
   readonly pageSize: PageSize;
@@ -20,7 +20,7 @@ export type DatabaseHeader = {
 /** Decodes the first 100 bytes of a database file, or tells in words why they are none. */
 export function decodeDatabaseHeader(bytes: Uint8Array): DatabaseHeader | string {
   if (bytes.byteLength < DATABASE_HEADER_SIZE) return `it has ${bytes.byteLength} bytes, a header has 100`;
-  if (new TextDecoder("latin1").decode(bytes.subarray(0, 16)) !== MAGIC) {
+  if (!MAGIC.equals(bytes.subarray(0, MAGIC.length))) {
     return "it does not begin with SQLite's header (not a database, or an encrypted one)";
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
