@@ -71,7 +71,13 @@ export async function createReplicator({
 }: ReplicatorOptions) {
   const { databaseId, lastTxid, known } = start;
   const captured = known[0]?.txid ?? NO_TXID;
-  const staging = await openStaging({ store: local, directory: stateDirectory, captured, signal: lifetime });
+  const staging = await openStaging({
+    store: local,
+    directory: stateDirectory,
+    captured,
+    replicated: lastTxid,
+    signal: lifetime,
+  });
   const isGivenUp = isAmong(start.newest, start.givenUp);
   const continuation = await takeUp({ start, isGivenUp, staging, attached });
   log(debug("replicate", describeContinuation(continuation)));

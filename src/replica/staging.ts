@@ -36,12 +36,14 @@ export type Staging = Awaited<ReturnType<typeof openStaging>>;
 
 /**
  * Opens what an earlier process left in `store`. Files behind `captured` were never recorded and are removed; so is
- * what is not sound, with all behind it.
+ * what is not sound of those that the replica lacks, with all behind it. Those that it has are kept for compaction,
+ * which takes the replica's where one is not sound: to read them all now would only keep the app waiting.
  */
 export async function openStaging({
   store,
   directory,
   captured,
+  replicated,
   signal,
 }: {
   /** A store of files on the volume. */
@@ -50,6 +52,8 @@ export async function openStaging({
   readonly directory: string;
   /** The last transaction that was recorded as staged. */
   readonly captured: Txid;
+  /** The replica's last transaction. */
+  readonly replicated: Txid;
   readonly signal: AbortSignal;
 }) {
   const level = `${store.levelDirectory(SYNC_LEVEL)}/`;
@@ -85,7 +89,7 @@ export async function openStaging({
 
   await removeForGood(files.filter(({ txid }) => txid > captured));
   for (const file of files) {
-    if (await isSound(file)) continue;
+    if (file.txid <= replicated || (await isSound(file))) continue;
     await removeForGood(files.filter(({ txid }) => txid >= file.txid));
     break;
   }

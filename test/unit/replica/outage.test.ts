@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { readdirSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
 import { formatLtxName } from "../../../src/replica/ltx/names.ts";
@@ -180,6 +180,32 @@ describe("a power cut in the middle of several uploads", () => {
     await replica.sync();
     expect(await replica.judge()).toEqual({ n: 4 });
     expect(replica.fullCopies).toHaveLength(1);
+  });
+
+  it.each([
+    { damaged: [2], what: "what the replica has already, which nobody needs" },
+    { damaged: [3], what: "what it lacks, which the log still has" },
+    { damaged: [2, 3], what: "both" },
+  ])("may spoil staged files: $what", async ({ damaged }) => {
+    const { state, wrap } = switchable();
+    await using replica = await replicated(driver, { wrap });
+    await replica.sync();
+    await replica.app.commit();
+    await replica.sync();
+    state.away = true;
+    await replica.app.commit();
+    await expect(replica.sync()).rejects.toThrow("no route");
+    state.away = false;
+    await replica.restart(async () => {
+      for (const txid of damaged) {
+        const name = formatLtxName({ min: toTxid(BigInt(txid)), max: toTxid(BigInt(txid)) });
+        truncateSync(join(replica.stateDirectory, "ltx/0", name), 200);
+      }
+    });
+    await replica.sync();
+    expect(await replica.judge()).toEqual({ n: 2 });
+    expect(replica.fullCopies).toHaveLength(1);
+    expect(await rangesAt(replica.store, 0)).toEqual(chain(3));
   });
 
   it("leaves a volume that knows a file that arrives late, after another try was begun", async () => {
