@@ -17,7 +17,7 @@ export type BuildSettings = {
   readonly out: string;
   /** Path of the Node to build on. */
   readonly node: string;
-  /** Path of the bundled program. */
+  /** Directory of the bundled program. */
   readonly program: string;
   /** False where a first start is to apply the migrations one by one. Default: true. */
   readonly template?: boolean;

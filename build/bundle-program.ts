@@ -1,17 +1,29 @@
-// Sources into three files: the program, what launches it in every executable, and the npm package's command.
+// Sources into files: the program's two parts, what launches it in every executable, and the npm package's command.
 // Source: https://esbuild.github.io/api/
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type BuildOptions, build } from "esbuild";
+import { type BuildOptions, build, type Plugin } from "esbuild";
 import { FlysqliteError } from "../src/base/errors.ts";
 
-/** Bundles src/main.ts, with its dependencies, to one CommonJS file: an executable runs nothing else. */
+/**
+ * Bundles src/main.ts and src/others.ts, each with its dependencies, to `main.cjs` and `others.cjs` in the directory
+ * `out`: an executable runs nothing else. The one requires the other where it needs it.
+ */
 export async function bundleProgram(places: { readonly source: string; readonly out: string }): Promise<void> {
   const { source, out } = places;
+  await bundlePart({ source: join(source, "others.ts"), out: join(out, "others.cjs") });
+  await bundlePart({ source: join(source, "main.ts"), out: join(out, "main.cjs") }, [apart("others")]);
+}
+
+async function bundlePart(
+  { source, out }: { readonly source: string; readonly out: string },
+  plugins: Plugin[] = [],
+): Promise<void> {
   await bundle({
     entryPoints: [source],
     outfile: out,
+    plugins,
     format: "cjs",
     target: "node24",
     supported: { using: true }, // since Node 24.0, which esbuild's table doesn't know
@@ -44,6 +56,19 @@ export async function bundleCommand(places: { readonly source: string; readonly 
     sourcemap: false,
     banner: { js: "#!/usr/bin/env node" },
   });
+}
+
+/** Leaves a file out of a bundle, and requires its own bundle in its place. */
+function apart(name: string): Plugin {
+  const namespace = "apart";
+  return {
+    name: `apart: ${name}`,
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: new RegExp(`^\\./${name}\\.ts$`) }, () => ({ path: name, namespace }));
+      onResolve({ filter: new RegExp(`^\\./${name}\\.cjs$`) }, ({ path }) => ({ path, external: true }));
+      onLoad({ filter: /./, namespace }, () => ({ contents: `require("./${name}.cjs");` }));
+    },
+  };
 }
 
 async function bundle(options: BuildOptions): Promise<void> {

@@ -32,7 +32,7 @@ export type BuildCommandContext = {
   readonly workingDirectory: string;
   /** The Node that runs this. */
   readonly execPath: string;
-  /** Path of the bundled program. */
+  /** Directory of the bundled program. */
   readonly program: string;
   /** Takes the help. */
   readonly print: (text: string) => void;

@@ -9,17 +9,16 @@ import { bundleCommand, bundleLauncher, bundleProgram } from "./bundle-program.t
 
 const root = join(import.meta.dirname, "..");
 const dist = join(root, "dist");
-const program = join(dist, "main.cjs");
 
 try {
   await mkdir(dist, { recursive: true });
   await Promise.all([
-    bundleProgram({ source: join(root, "src/main.ts"), out: program }),
+    bundleProgram({ source: join(root, "src"), out: dist }),
     bundleLauncher({ source: join(root, "build/launch.ts"), out: join(dist, "launch.cjs") }),
     bundleCommand({ source: join(root, "build/npx.ts"), out: join(dist, "npx.mjs") }),
   ]);
   await buildApp(
-    { appDirectory: join(root, "test/app"), out: join(dist, "flysqlite"), node: process.execPath, program },
+    { appDirectory: join(root, "test/app"), out: join(dist, "flysqlite"), node: process.execPath, program: dist },
     createLog("text", (line) => void process.stdout.write(`${line}\n`)),
   );
 } catch (error) {

@@ -14,7 +14,7 @@ import { type Rehearsed, rehearse } from "./rehearse.ts";
 import { addonPath, koffiPath, type NodeBinary } from "./target.ts";
 
 export type Ingredients = {
-  /** Path of the bundled program, dist/main.cjs. The bundled launch.ts is beside it, launch.cjs. */
+  /** Directory of the bundles: `main.cjs` and `others.cjs`, the program, and `launch.cjs`, which launches it. */
   readonly program: string;
   /** Undefined for an executable that reads `prisma/` where it is started. */
   readonly bundle: PackedBundle | undefined;
@@ -51,10 +51,8 @@ export async function makeExecutable({ program, bundle, node, out }: Ingredients
   const workshop = await makeWorkshop(dirname(out));
   try {
     const base = join(workshop, "base");
-    const launcher = join(dirname(program), LAUNCHER);
-    const rehearsal = { program, launcher, node: node.path, options: CACHE_OPTIONS, directory: workshop };
-    const rehearsed = await rehearse(rehearsal);
-    const blob = await makeBlob({ program, launcher, rehearsed, bundle, node, workshop });
+    const rehearsed = await rehearse({ program, node: node.path, options: CACHE_OPTIONS, directory: workshop });
+    const blob = await makeBlob({ program, rehearsed, bundle, node, workshop });
     const stripped = await copyStripped(node.path, base);
     await inject(base, blob);
     await chmod(base, 0o755);
@@ -84,32 +82,29 @@ async function moveInto(executable: string, out: string): Promise<void> {
   }
 }
 
-const LAUNCHER = "launch.cjs";
-
 type BlobIngredients = Omit<Ingredients, "out"> & {
-  /** Path of the bundled launch.ts. */
-  readonly launcher: string;
   readonly rehearsed: Rehearsed;
   readonly workshop: string;
 };
 
 /** Gives its path. Made by the target's Node itself: another one could not read it. */
 async function makeBlob(ingredients: BlobIngredients): Promise<string> {
-  const { program, launcher, rehearsed, bundle, node, workshop } = ingredients;
+  const { program, rehearsed, bundle, node, workshop } = ingredients;
   const files: { readonly [name in AssetName]?: Uint8Array } = {
     ...(bundle === undefined ? {} : { "index.json": bundle.indexJson, "bundle.tar": bundle.bundleTar }),
     ...(bundle?.template === undefined ? {} : { "template.db": bundle.template }),
   };
   const assets: { readonly [name in AssetName]?: string } = {
     ...Object.fromEntries(Object.keys(files).map((name) => [name, name])),
-    "main.cjs": program,
-    ...("cache" in rehearsed ? { "main.cache": rehearsed.cache } : {}),
+    "main.cjs": join(program, "main.cjs"),
+    "others.cjs": join(program, "others.cjs"),
+    ...("caches" in rehearsed ? { "main.cache": rehearsed.caches.main, "others.cache": rehearsed.caches.others } : {}),
     "better_sqlite3.node": addonPath(node.target),
     "koffi.node": koffiPath(node.target),
   };
   const config = {
     // Relative names, as the blob remembers this one.
-    main: LAUNCHER,
+    main: "launch.cjs",
     output: "program.blob",
     disableExperimentalSEAWarning: true,
     useSnapshot: false,
@@ -119,7 +114,7 @@ async function makeBlob(ingredients: BlobIngredients): Promise<string> {
     assets,
   };
   await Promise.all([
-    copyFile(launcher, join(workshop, config.main)),
+    copyFile(join(program, config.main), join(workshop, config.main)),
     ...Object.entries(files).map(([name, bytes]) => writeFile(join(workshop, name), bytes)),
     writeFile(join(workshop, "sea.json"), JSON.stringify(config)),
   ]);

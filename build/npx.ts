@@ -18,7 +18,7 @@ try {
     await runBuildCommand(words, {
       workingDirectory: process.cwd(),
       execPath: process.execPath,
-      program: join(import.meta.dirname, "main.cjs"),
+      program: import.meta.dirname,
       print: (text) => void process.stdout.write(text),
       log: createLog("text", (line) => void process.stdout.write(`${line}\n`)),
     });

@@ -1,6 +1,6 @@
-// V8's code cache of the program after a start: the functions that a warm start calls, compiled. Taken of a program
-// that was only compiled it holds none of them, and a start takes 8 % longer. One of all functions needs no rehearsal,
-// but it is three times as large, gains less, and costs each process 2 MB of memory.
+// V8's code cache of each part of the program after a start: the functions that a warm start calls, compiled. Taken of
+// parts that were only compiled it holds none of them, and a start takes 8 % longer. One of all functions needs no
+// rehearsal, but it is three times as large, gains less, and costs each process 2 MB of memory.
 //
 // The start is that of a small project of our own, with a volume and a bucket of its own: an app that is being built
 // is not run. It ends at the same call each time, and V8 is seeded alike, so that the same program gives the same bytes.
@@ -14,10 +14,8 @@ import { KEEPER_ROLE } from "../src/base/roles.ts";
 import { startBucket } from "./rehearsal-bucket.ts";
 
 export type Rehearsal = {
-  /** Path of the bundled program. */
+  /** Directory of the bundles: `main.cjs`, `others.cjs`, `launch.cjs`. */
   readonly program: string;
-  /** Path of the bundled launch.ts. */
-  readonly launcher: string;
   /** Path of the Node that the executable will be, and its options: a cache fits no other. */
   readonly node: string;
   readonly options: readonly string[];
@@ -25,30 +23,38 @@ export type Rehearsal = {
   readonly directory: string;
 };
 
-/** `cache` is the path of it, in the directory. */
-export type Rehearsed = { readonly cache: string } | { readonly whyNone: string };
+/** The paths of the two, in the directory. */
+export type Caches = { readonly main: string; readonly others: string };
+
+export type Rehearsed = { readonly caches: Caches } | { readonly whyNone: string };
 
 export async function rehearse(rehearsal: Rehearsal): Promise<Rehearsed> {
-  const { program, launcher, node, options, directory } = rehearsal;
+  const { program, node, options, directory } = rehearsal;
   const app = join(directory, "app");
   const volume = join(directory, "volume");
-  const cache = join(directory, "main.cache");
+  const caches = { main: join(directory, "main.cache"), others: join(directory, "others.cache") };
   try {
     await Promise.all([writeProject(app), mkdir(volume)]);
     await using bucket = await startBucket();
     const env = { ...bucket.environment, FLYSQLITE_VOLUME: volume };
     const run = (...words: readonly string[]) =>
       promisify(execFile)(node, [...options, ...words], { cwd: app, env, timeout: TIMEOUT_MS });
+    const [main, others, launcher] = ["main.cjs", "others.cjs", "launch.cjs"].map((name) =>
+      join(program, name),
+    ) as Bundles;
     const command = [node, "--version"];
-    await run(program, ...command); // a first start, which makes and replicates the database
-    await run(launcher, program, cache, KEEPER_ROLE, ...command);
-    return { cache };
+    await run(main, ...command); // a first start, which makes and replicates the database
+    await run(launcher, main, caches.main, ...command);
+    await run(launcher, others, caches.others, KEEPER_ROLE, ...command);
+    return { caches };
   } catch (error) {
     return { whyNone: describe(error) };
   }
 }
 
-/** Each of the two takes less than a second. */
+type Bundles = [main: string, others: string, launcher: string];
+
+/** Each of the three takes less than a second. */
 const TIMEOUT_MS = 60_000;
 
 async function writeProject(directory: string): Promise<void> {

@@ -43,7 +43,7 @@ async function shipped(): Promise<ReadonlySet<string>> {
 async function bundled(): Promise<readonly string[]> {
   const { metafile } = await build({
     absWorkingDir: root,
-    entryPoints: ["src/main.ts", "build/npx.ts"],
+    entryPoints: ["src/main.ts", "src/others.ts", "build/npx.ts"],
     outdir: "dist",
     bundle: true,
     platform: "node",

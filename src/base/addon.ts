@@ -13,7 +13,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { isAbsolute, join, resolve } from "node:path";
 import { describe } from "../base/errors.ts";
 
 /** What an addon exports; only the code that it belongs to looks inside. */
@@ -31,6 +31,21 @@ export type LoadedAddon = {
   /** The directories that were tried in vain, in order. */
   readonly failures: readonly AddonFailure[];
 };
+
+/**
+ * The directories to try for the addon. The database's own comes last: it is on a volume, which some hosts mount
+ * executable where the rest is read-only, but a file that a crash leaves there outlives the machine.
+ */
+export function addonDirectories(places: {
+  /** The environment's TMPDIR. */
+  readonly tmpdir: string | undefined;
+  readonly databaseDirectory: string;
+}): readonly string[] {
+  const { tmpdir, databaseDirectory } = places;
+  // A relative TMPDIR would lead into the app's own tree.
+  const first = tmpdir !== undefined && isAbsolute(tmpdir) ? [tmpdir] : [];
+  return [...new Set([...first, "/tmp", "/run", databaseDirectory].map((directory) => resolve(directory)))];
+}
 
 /** Loads the addon by way of the first of `directories` that can be written to and that executes what it holds. */
 export function loadAddon(bytes: Uint8Array, directories: readonly string[]): LoadedAddon {

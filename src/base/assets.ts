@@ -8,13 +8,15 @@ export type Assets = {
 };
 
 /**
- * `main.cjs`: this program, and `main.cache`: V8's code cache of it. `index.json`: manifest and hashes. `bundle.tar`:
- * the app's bundle. `template.db`: a database with all migrations applied. `better_sqlite3.node`: SQLite's native addon.
- * `koffi.node`: the one for system calls.
+ * `main.cjs`, `others.cjs`: this program's two parts, and V8's code cache of each. `index.json`: manifest and hashes.
+ * `bundle.tar`: the app's bundle. `template.db`: a database with all migrations applied. `better_sqlite3.node`: SQLite's
+ * native addon. `koffi.node`: the one for system calls.
  */
 export type AssetName =
   | "main.cjs"
   | "main.cache"
+  | "others.cjs"
+  | "others.cache"
   | "index.json"
   | "bundle.tar"
   | "template.db"

@@ -1,6 +1,7 @@
 // What the steps are handed: settings, the store, SQLite, and the real clock, randomness and environment.
 
 import { isSea } from "node:sea";
+import { addonDirectories } from "../base/addon.ts";
 import { seaAssets } from "../base/sea.ts";
 import { systemClock, systemRandom } from "../base/system.ts";
 import type { Driver } from "../sqlite/driver.ts";
@@ -16,7 +17,7 @@ export const program: readonly [string, ...string[]] = isSea()
 export async function createContext(run: Pick<Run, "flags" | "command">, signal: AbortSignal): Promise<StepContext> {
   const { readSettings } = await import("../config/settings.ts");
   const { createReplicaStore } = await import("../steps/replica-store.ts");
-  const { addonDirectories, loadDriver } = await import("../sqlite/load-driver.ts");
+  const { loadDriver } = await import("../sqlite/load-driver.ts");
   const environment = process.env;
   const settings = await readSettings({ ...run, environment, workingDirectory: process.cwd() });
   const log = processLog(settings.log.value);

@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { resolve } from "node:path";
 import { isSea } from "node:sea";
 import { isatty } from "node:tty";
+import { addonDirectories } from "../base/addon.ts";
 import { describe, FlysqliteError } from "../base/errors.ts";
 import { type Log, warn } from "../base/events.ts";
 import { KEEPER_AGAIN_ROLE, KEEPER_ROLE, NODE_NAME } from "../base/roles.ts";
@@ -39,7 +40,6 @@ export async function runSupervisor(run: Run, words: readonly string[], signals:
     createReaper: async ({ databaseDirectory, isOurs }) => {
       const { loadSystemCalls } = await import("../base/system-calls.ts");
       const { createReaper } = await import("../supervisor/reaper.ts");
-      const { addonDirectories } = await import("../sqlite/load-driver.ts");
       const directories = addonDirectories({ tmpdir: environment["TMPDIR"], databaseDirectory });
       const loaded = loadSystemCalls({ assets: seaAssets, directories });
       return createReaper({

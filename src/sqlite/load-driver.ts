@@ -2,7 +2,6 @@
 // Nothing of either library is loaded before this is called.
 
 import { createRequire } from "node:module";
-import { isAbsolute, resolve } from "node:path";
 import { loadAddon } from "../base/addon.ts";
 import type { Assets } from "../base/assets.ts";
 import { describe, FlysqliteError } from "../base/errors.ts";
@@ -12,7 +11,7 @@ import type { Driver } from "./driver.ts";
 export type DriverSources = {
   /** Holds the addon in an executable. Without it the installed better-sqlite3 package is taken. */
   readonly assets: Assets;
-  /** Where the addon may be put for the moment of loading, in this order: see `addonDirectories`. */
+  /** Where the addon may be put for the moment of loading, in this order: see `addonDirectories()`. */
   readonly temporaryDirectories: readonly string[];
   readonly log: Log;
 };
@@ -81,19 +80,4 @@ function assertVersion({ name, sqliteVersion }: Driver): void {
 function versionNumber(version: string): number {
   const [major, minor, patch] = version.split(".").map(Number);
   return (major ?? Number.NaN) * 1_000_000 + (minor ?? Number.NaN) * 1000 + (patch ?? Number.NaN);
-}
-
-/**
- * The directories to try for the addon. The database's own comes last: it is on a volume, which some hosts mount
- * executable where the rest is read-only, but a file that a crash leaves there outlives the machine.
- */
-export function addonDirectories(places: {
-  /** The environment's TMPDIR. */
-  readonly tmpdir: string | undefined;
-  readonly databaseDirectory: string;
-}): readonly string[] {
-  const { tmpdir, databaseDirectory } = places;
-  // A relative TMPDIR would lead into the app's own tree.
-  const first = tmpdir !== undefined && isAbsolute(tmpdir) ? [tmpdir] : [];
-  return [...new Set([...first, "/tmp", "/run", databaseDirectory].map((directory) => resolve(directory)))];
 }

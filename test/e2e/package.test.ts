@@ -38,6 +38,8 @@ describe("the package", () => {
       "dist/main.cjs",
       "dist/main.cjs.map",
       "dist/npx.mjs",
+      "dist/others.cjs",
+      "dist/others.cjs.map",
     ]);
     const readme = readFileSync(join(ROOT, "README.md"), "utf8");
     const links = [...readme.matchAll(/\]\(([\w./-]+)\)/g)].map(([, path = ""]) => path);

@@ -7,7 +7,7 @@ import { describe, expect, it } from "vitest";
 
 const root = join(import.meta.dirname, "../../src");
 
-/** The table. A folder may import from itself too, and main.ts from all. */
+/** The table. A folder may import from itself too, and main.ts and others.ts from all. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   base: [],
   storage: ["base"],
@@ -45,13 +45,16 @@ const STEPS = ["observe", "link", "lock", "restore", "migrate", "seed", "replica
 const CHANGES_ENVIRONMENT = ["prisma/prisma-config.ts"];
 
 /** Which role this process has, and what it does in it. */
-const IS_THE_PROCESS = /^(?:main\.ts|process\/.*)$/;
+const IS_THE_PROCESS = /^(?:main\.ts|others\.ts|process\/.*)$/;
 
 /** Catches signals before main.ts is there to do so. */
 const COMES_FIRST = ["first.ts"];
 
 /** Is the app's process, where this executable is its Node. */
 const IS_THE_APP = ["runtime/run-as-node.ts"];
+
+/** Where a bucket is, and which keys open it; nothing that opens it. */
+const ABOUT_A_BUCKET = ["storage/s3/place.ts", "storage/s3/credentials.ts", "storage/s3/providers.ts"];
 
 /** Modules that a pure file has no use for: they reach what is outside of the process, or wait. */
 const IMPURE_MODULES = [
@@ -166,8 +169,11 @@ describe("imports", () => {
     }
   });
 
-  it("let nobody depend on main.ts", () => {
-    for (const { path, imports } of sources) expect(imports, path).not.toContain("main.ts");
+  it("let nobody depend on main.ts, and main.ts alone on others.ts", () => {
+    for (const { path, imports } of sources) {
+      expect(imports, path).not.toContain("main.ts");
+      if (path !== "main.ts") expect(imports, path).not.toContain("others.ts");
+    }
   });
 
   it("lead replica/ to what a store can do, and to no store", () => {
@@ -179,9 +185,8 @@ describe("imports", () => {
 
   it("lead config/ to where a bucket is, and never into it", () => {
     for (const { path, imports } of sources.filter(({ folder }) => folder === "config")) {
-      const allowed = ["storage/s3/place.ts", "storage/s3/credentials.ts"];
       expect(
-        imports.filter((name) => folderOf(name) === "storage" && !allowed.includes(name)),
+        imports.filter((name) => folderOf(name) === "storage" && !ABOUT_A_BUCKET.includes(name)),
         path,
       ).toEqual([]);
     }
@@ -206,21 +211,35 @@ describe("imports", () => {
   });
 });
 
-describe("what a start with nothing to do loads", () => {
-  /** What is evaluated where a file is: what it imports at its head, but for types, and what that imports. */
-  function loadedWith(path: string, seen = new Set<string>()): ReadonlySet<string> {
-    if (seen.has(path)) return seen;
-    seen.add(path);
-    const text = sources.find((source) => source.path === path)?.text ?? "";
-    for (const [, what = "", name = ""] of text.matchAll(/^import (type )?(?:[^"]*? from )?"(\.[^"]+)";$/gms)) {
-      if (what === "") loadedWith(posix.join(posix.dirname(path), name), seen);
-    }
-    return seen;
+/** What is evaluated where a file is: what it imports at its head, but for types, and what that imports. */
+function loadedWith(path: string, seen = new Set<string>()): ReadonlySet<string> {
+  if (seen.has(path)) return seen;
+  seen.add(path);
+  const text = sources.find((source) => source.path === path)?.text ?? "";
+  for (const [, what = "", name = ""] of text.matchAll(/^import (type )?(?:[^"]*? from )?"(\.[^"]+)";$/gms)) {
+    if (what === "") loadedWith(posix.join(posix.dirname(path), name), seen);
   }
+  return seen;
+}
 
+describe("what PID 1 holds", () => {
+  const held = loadedWith("process/run-supervisor.ts", new Set(loadedWith("main.ts")));
+
+  it("is found", () => {
+    expect([...held]).toEqual(expect.arrayContaining(["first.ts", "supervisor/table.ts", "process/words.ts"]));
+  });
+
+  it("is nothing of a database", () => {
+    const folders = ["sqlite", "prisma", "replica", "storage", "steps", "keeper", "commands", "doctor"];
+    const unwanted = [...held].filter((path) => folders.includes(folderOf(path)) && !ABOUT_A_BUCKET.includes(path));
+    expect(unwanted).toEqual([]);
+  });
+});
+
+describe("what a start with nothing to do loads", () => {
   const loaded = loadedWith(
     "keeper/keeper.ts",
-    new Set(loadedWith("process/run-keeper.ts", new Set(loadedWith("main.ts")))),
+    new Set(loadedWith("process/run-keeper.ts", new Set(loadedWith("others.ts")))),
   );
 
   it("is found", () => {

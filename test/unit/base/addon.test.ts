@@ -16,7 +16,7 @@ import { basename, dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { addonPath, parseTarget } from "../../../build/target.ts";
-import { loadAddon } from "../../../src/base/addon.ts";
+import { addonDirectories, loadAddon } from "../../../src/base/addon.ts";
 
 const root = join(import.meta.dirname, "../../..");
 const addonFile = addonPath(parseTarget(readFileSync(process.execPath)));
@@ -189,4 +189,14 @@ it("has an addon in the installed package for every target", () => {
     for (const libc of ["glibc", "musl"] as const)
       expect(statSync(addonPath({ architecture, libc })).isFile()).toBe(true);
   }
+});
+
+it.each([
+  [undefined, ["/tmp", "/run", "/data"]],
+  ["", ["/tmp", "/run", "/data"]],
+  ["/var/tmp", ["/var/tmp", "/tmp", "/run", "/data"]],
+  ["/tmp/", ["/tmp", "/run", "/data"]],
+  ["tmp", ["/tmp", "/run", "/data"]],
+])("tries, with TMPDIR %j, %j for the addon", (directory, expected) => {
+  expect(addonDirectories({ tmpdir: directory, databaseDirectory: "/data" })).toEqual(expected);
 });

@@ -20,7 +20,7 @@ const build = (...words: readonly string[]) =>
   runBuildCommand(words, {
     workingDirectory: directory,
     execPath: process.execPath,
-    program: join(directory, "main.cjs"),
+    program: directory,
     print: (text) => printed.push(text),
     log: () => {},
   });

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import type { Event } from "../../../src/base/events.ts";
 import { SqliteError } from "../../../src/sqlite/driver.ts";
-import { addonDirectories, loadDriver } from "../../../src/sqlite/load-driver.ts";
+import { loadDriver } from "../../../src/sqlite/load-driver.ts";
 import { createNodeSqliteDriver } from "../../../src/sqlite/node-sqlite.ts";
 import { describeDriver } from "./driver-behaviour.ts";
 
@@ -37,14 +37,4 @@ it("says which SQLite it took", async () => {
   expect(events).toEqual([
     { level: "debug", step: "keeper", text: expect.stringMatching(/^SQLite 3\.\d+\.\d+ of better-sqlite3$/) },
   ]);
-});
-
-it.each([
-  [undefined, ["/tmp", "/run", "/data"]],
-  ["", ["/tmp", "/run", "/data"]],
-  ["/var/tmp", ["/var/tmp", "/tmp", "/run", "/data"]],
-  ["/tmp/", ["/tmp", "/run", "/data"]],
-  ["tmp", ["/tmp", "/run", "/data"]],
-])("tries, with TMPDIR %j, %j for the addon", (directory, expected) => {
-  expect(addonDirectories({ tmpdir: directory, databaseDirectory: "/data" })).toEqual(expected);
 });
