@@ -125,5 +125,7 @@ async function end(child: ChildProcess): Promise<{ readonly status: number | und
 export function runThrough(run: Run): { readonly status: number | undefined; readonly output: string } {
   const { file, words, directory, environment } = run;
   const ended = spawnSync(file, words, { cwd: directory, env: environment, encoding: "utf8", timeout: PATIENCE_MS });
-  return { status: ended.status ?? undefined, output: ended.stdout + ended.stderr };
+  const { stdout, stderr, error } = ended;
+  if (error !== undefined) return { status: undefined, output: `${stdout}${stderr}${error.message}` };
+  return { status: ended.status ?? undefined, output: stdout + stderr };
 }
