@@ -106,7 +106,8 @@ export async function torture({
     // On a busy machine it takes longer until it was a torture.
     const isEnough = () => performance.now() >= end && salts.size > 1 && (!mayKill || kills > 0);
     while (!isEnough() && wrong.length === 0) {
-      for (let round = 0; round < 4; round += 1) {
+      const rounds = 1 + Math.floor(random.unit() * 3);
+      for (let round = 0; round < rounds; round += 1) {
         await have("sync", { mayDie: true });
         if (random.unit() < 0.7) await have("capture", { mayDie: true });
         await delay(random.unit() * 20);
