@@ -30,11 +30,8 @@ const CHECKPOINT_FROM: Length = { frames: 1000, bytes: 4 * 1024 * 1024 };
  */
 const SEAL_FROM: Length = { frames: 4000, bytes: 16 * 1024 * 1024 };
 
-/** So much is not copied into the database file while writers wait; what is more is copied before. */
+/** More than this is not copied into the database file while writers wait, but once before, while they add to it. */
 const SEAL_UP_TO: Length = { frames: 8000, bytes: 32 * 1024 * 1024 };
-
-/** How often it is tried to copy it before, while writers add to it. */
-const BUSY_PASSES = 2;
 
 /**
  * From here on our hold is moved off the log's start, where it was left when the log was emptied: well before an app
@@ -237,8 +234,7 @@ export function createCapturer({
    */
   async function shorten(signal: AbortSignal): Promise<void> {
     if (!isAtLeast(CHECKPOINT_FROM)) return;
-    for (let pass = 0; pass < (isAtLeast(SEAL_FROM) ? BUSY_PASSES : 1); pass += 1) {
-      if (isAtLeast(SEAL_FROM) && !isAtLeast(SEAL_UP_TO, uncheckpointed())) break;
+    if (!isAtLeast(SEAL_FROM) || isAtLeast(SEAL_UP_TO, uncheckpointed())) {
       attached.checkpoint();
       await moveOn(signal);
     }
