@@ -83,7 +83,12 @@ function base(facts: ProjectFacts): string {
   if (url.length > 0) lines.push("", ...url);
   if (packageManager.name === "bun") {
     const tag = packageManager.version ?? "1";
-    lines.push("", `COPY --from=oven/bun:${tag} /usr/local/bin/bun /usr/local/bin/`);
+    lines.push(
+      "",
+      "# bun, and bunx, which is bun by another name.",
+      `COPY --from=oven/bun:${tag} /usr/local/bin/bun /usr/local/bin/`,
+      "RUN ln -s bun /usr/local/bin/bunx",
+    );
   }
   if (prisma.needsOpenssl) {
     lines.push(
