@@ -8,7 +8,7 @@ import type { ObjectStore } from "../../../src/storage/store.ts";
 import { commitMeanwhile } from "../../support/app.ts";
 import { installedDriver } from "../../support/driver.ts";
 import { judgeReplica, listFiles } from "../../support/replica.ts";
-import { captureInVain, chain, full, holding, losePower, rangesAt, replicated } from "./support.ts";
+import { captureInVain, chain, full, holding, losePower, type Replicated, rangesAt, replicated } from "./support.ts";
 
 const driver = await installedDriver();
 
@@ -32,6 +32,27 @@ function switchable() {
     };
   };
   return { state, wrap };
+}
+
+/** A store that takes so many objects, and then no more. */
+function limited() {
+  const state = { left: Number.POSITIVE_INFINITY };
+  const wrap = (store: ObjectStore): ObjectStore => ({
+    ...store,
+    put(key, body, options) {
+      state.left -= 1;
+      return state.left < 0 ? Promise.reject(new Error("no route")) : store.put(key, body, options);
+    },
+  });
+  return { state, wrap };
+}
+
+/** Leaves three commits on the volume, each in a file of its own. */
+async function captureThree({ app, capture }: Replicated): Promise<void> {
+  for (let n = 0; n < 3; n += 1) {
+    await app.commit();
+    await capture();
+  }
 }
 
 describe("a replica that is away", () => {
@@ -157,29 +178,34 @@ describe("a volume that is full", () => {
 
 describe("a power cut in the middle of several uploads", () => {
   it("leaves a volume that knows its own last file, and goes on from there without a copy", async () => {
-    let left = Number.POSITIVE_INFINITY;
-    const wrap = (store: ObjectStore): ObjectStore => ({
-      ...store,
-      put(key, body, options) {
-        left -= 1;
-        return left < 0 ? Promise.reject(new Error("no route")) : store.put(key, body, options);
-      },
-    });
+    const { state, wrap } = limited();
     await using replica = await replicated(driver, { wrap });
     await replica.sync();
-    for (let n = 0; n < 3; n += 1) {
-      await replica.app.commit();
-      await replica.capture();
-    }
-    left = 2;
+    await captureThree(replica);
+    state.left = 2;
     await expect(replica.upload()).rejects.toThrow("no route");
     expect(await rangesAt(replica.store, 0)).toEqual(chain(3));
-    left = Number.POSITIVE_INFINITY;
+    state.left = Number.POSITIVE_INFINITY;
     await replica.restart(async () => losePower(replica.stateDirectory));
     await replica.app.commit();
     await replica.sync();
     expect(await replica.judge()).toEqual({ n: 4 });
     expect(replica.fullCopies).toHaveLength(1);
+  });
+
+  it("leaves a volume that knows its last file, also where an earlier process had staged it", async () => {
+    const { state, wrap } = limited();
+    await using replica = await replicated(driver, { wrap });
+    await replica.sync();
+    await captureThree(replica);
+    await replica.restart(async () => {});
+    state.left = 2; // the replica's identity, and one file
+    await expect(replica.upload()).rejects.toThrow("no route");
+    expect(await rangesAt(replica.store, 0)).toEqual(chain(2));
+    state.left = Number.POSITIVE_INFINITY;
+    await replica.restart(async () => losePower(replica.stateDirectory));
+    await replica.sync();
+    expect(await replica.judge()).toEqual({ n: 3 });
   });
 
   it.each([
