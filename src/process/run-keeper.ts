@@ -1,5 +1,6 @@
 // The keeper: under a supervisor, or by itself beside an app that somebody else starts.
 
+import { forgetAllocator } from "../base/allocator.ts";
 import { FAILURES, FlysqliteError } from "../base/errors.ts";
 import { info, warn } from "../base/events.ts";
 import type { FromKeeper, ToKeeper } from "../base/messages.ts";
@@ -11,6 +12,7 @@ import { readCommandLine, type Sidecar } from "./words.ts";
 const OWN_MASK = 0o077;
 
 export async function runKeeper(words: readonly string[], { again }: { readonly again: boolean }): Promise<number> {
+  forgetAllocator(process.env);
   const run = await readCommandLine(words);
   if (run.kind !== "run") throw new FlysqliteError("E_INTERNAL", `the keeper was started for "${run.kind}"`);
   const stop = new AbortController();

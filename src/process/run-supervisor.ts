@@ -5,6 +5,7 @@ import { resolve } from "node:path";
 import { isSea } from "node:sea";
 import { isatty } from "node:tty";
 import { addonDirectories } from "../base/addon.ts";
+import { tellAllocator } from "../base/allocator.ts";
 import { describe, FlysqliteError } from "../base/errors.ts";
 import { type Log, warn } from "../base/events.ts";
 import { KEEPER_AGAIN_ROLE, KEEPER_ROLE, NODE_NAME } from "../base/roles.ts";
@@ -32,7 +33,8 @@ export async function runSupervisor(run: Run, words: readonly string[], signals:
     startKeeper: ({ again }) => {
       const args = [...first, again ? KEEPER_AGAIN_ROLE : KEEPER_ROLE, ...words];
       // Its own session: what a terminal sends to the foreground is for the app.
-      return spawn(file, args, { stdio: ["ignore", STDERR, STDERR, "ipc"], detached: true, env: environment });
+      const env = tellAllocator(environment);
+      return spawn(file, args, { stdio: ["ignore", STDERR, STDERR, "ipc"], detached: true, env });
     },
     signals,
     hasTerminal: isatty(STDIN),

@@ -162,6 +162,7 @@ describe("the app's environment", () => {
     expect(found).toEqual(expect.arrayContaining(["AWS_SECRET_ACCESS_KEY", "SESSION_SECRET", "DATABASE_URL", "PORT"]));
     // Where it can ask to have its commits in the replica; the rest is none of its business.
     expect(found.filter((name) => /^(FLYSQLITE|LITESTREAM)_/.test(name))).toEqual(["FLYSQLITE_SOCKET"]);
+    expect(found.filter((name) => name.startsWith("MALLOC_"))).toEqual([]); // the keeper's
   });
 
   it("has no keys of the bucket's with --share-aws off", async () => {
