@@ -54,7 +54,7 @@ const COMES_FIRST = ["first.ts"];
 const IS_THE_APP = ["runtime/run-as-node.ts"];
 
 /** Where a bucket is, and which keys open it; nothing that opens it. */
-const ABOUT_A_BUCKET = ["storage/s3/place.ts", "storage/s3/credentials.ts", "storage/s3/providers.ts"];
+const ABOUT_A_BUCKET = ["storage/s3/place.ts", "storage/s3/credentials.ts"];
 
 /** Modules that a pure file has no use for: they reach what is outside of the process, or wait. */
 const IMPURE_MODULES = [
@@ -231,7 +231,8 @@ describe("what PID 1 holds", () => {
 
   it("is nothing of a database", () => {
     const folders = ["sqlite", "prisma", "replica", "storage", "steps", "keeper", "commands", "doctor"];
-    const unwanted = [...held].filter((path) => folders.includes(folderOf(path)) && !ABOUT_A_BUCKET.includes(path));
+    const allowed = [...ABOUT_A_BUCKET, "storage/s3/providers.ts"]; // which place.ts goes by
+    const unwanted = [...held].filter((path) => folders.includes(folderOf(path)) && !allowed.includes(path));
     expect(unwanted).toEqual([]);
   });
 });

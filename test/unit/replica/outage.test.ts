@@ -198,7 +198,7 @@ describe("a power cut in the middle of several uploads", () => {
     await using replica = await replicated(driver, { wrap });
     await replica.sync();
     await captureThree(replica);
-    await replica.restart(async () => {});
+    await replica.restart();
     state.left = 2; // the replica's identity, and one file
     await expect(replica.upload()).rejects.toThrow("no route");
     expect(await rangesAt(replica.store, 0)).toEqual(chain(2));
