@@ -12,8 +12,10 @@ import { FlysqliteError } from "../src/base/errors.ts";
  */
 export async function bundleProgram(places: { readonly source: string; readonly out: string }): Promise<void> {
   const { source, out } = places;
-  await bundlePart({ source: join(source, "others.ts"), out: join(out, "others.cjs") });
-  await bundlePart({ source: join(source, "main.ts"), out: join(out, "main.cjs") }, [apart("others")]);
+  await Promise.all([
+    bundlePart({ source: join(source, "main.ts"), out: join(out, "main.cjs") }, [apart("others")]),
+    bundlePart({ source: join(source, "others.ts"), out: join(out, "others.cjs") }),
+  ]);
 }
 
 async function bundlePart(

@@ -32,6 +32,7 @@ export async function rehearse(rehearsal: Rehearsal): Promise<Rehearsed> {
   const { program, node, options, directory } = rehearsal;
   const app = join(directory, "app");
   const volume = join(directory, "volume");
+  const bundle = (name: string) => join(program, name);
   const caches = { main: join(directory, "main.cache"), others: join(directory, "others.cache") };
   try {
     await Promise.all([writeProject(app), mkdir(volume)]);
@@ -39,20 +40,15 @@ export async function rehearse(rehearsal: Rehearsal): Promise<Rehearsed> {
     const env = { ...bucket.environment, FLYSQLITE_VOLUME: volume };
     const run = (...words: readonly string[]) =>
       promisify(execFile)(node, [...options, ...words], { cwd: app, env, timeout: TIMEOUT_MS });
-    const [main, others, launcher] = ["main.cjs", "others.cjs", "launch.cjs"].map((name) =>
-      join(program, name),
-    ) as Bundles;
     const command = [node, "--version"];
-    await run(main, ...command); // a first start, which makes and replicates the database
-    await run(launcher, main, caches.main, ...command);
-    await run(launcher, others, caches.others, KEEPER_ROLE, ...command);
+    await run(bundle("main.cjs"), ...command); // a first start, which makes and replicates the database
+    await run(bundle("launch.cjs"), bundle("main.cjs"), caches.main, ...command);
+    await run(bundle("launch.cjs"), bundle("others.cjs"), caches.others, KEEPER_ROLE, ...command);
     return { caches };
   } catch (error) {
     return { whyNone: describe(error) };
   }
 }
-
-type Bundles = [main: string, others: string, launcher: string];
 
 /** Each of the three takes less than a second. */
 const TIMEOUT_MS = 60_000;

@@ -42,9 +42,14 @@ export function addonDirectories(places: {
   readonly databaseDirectory: string;
 }): readonly string[] {
   const { tmpdir, databaseDirectory } = places;
-  // A relative TMPDIR would lead into the app's own tree.
-  const first = tmpdir !== undefined && isAbsolute(tmpdir) ? [tmpdir] : [];
-  return [...new Set([...first, "/tmp", "/run", databaseDirectory].map((directory) => resolve(directory)))];
+  return [...new Set([...temporaryDirectories(tmpdir), resolve(databaseDirectory)])];
+}
+
+/** The directories to try for what is needed for a moment; `tmpdir` is the environment's TMPDIR. */
+export function temporaryDirectories(tmpdir: string | undefined): readonly string[] {
+  // A relative one would lead into the app's own tree.
+  const first = tmpdir !== undefined && isAbsolute(tmpdir) ? [resolve(tmpdir)] : [];
+  return [...new Set([...first, "/tmp", "/run"])];
 }
 
 /** Loads the addon by way of the first of `directories` that can be written to and that executes what it holds. */

@@ -47,8 +47,3 @@ export async function builtInSqlite(): Promise<Driver> {
   const { createNodeSqliteDriver } = await import("../sqlite/node-sqlite.ts");
   return createNodeSqliteDriver();
 }
-
-export function temporaryDirectories(): readonly string[] {
-  const told = process.env["TMPDIR"];
-  return [...(told?.startsWith("/") ? [told] : []), "/tmp", "/run"];
-}

@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { resolve } from "node:path";
 import { isSea } from "node:sea";
 import { isatty } from "node:tty";
-import { addonDirectories } from "../base/addon.ts";
+import { addonDirectories, temporaryDirectories } from "../base/addon.ts";
 import { tellAllocator } from "../base/allocator.ts";
 import { describe, FlysqliteError } from "../base/errors.ts";
 import { type Log, warn } from "../base/events.ts";
@@ -16,7 +16,7 @@ import { isInPath, type ProvidedNode, provideNode, startAtOnce } from "../runtim
 import type { HeldSignals } from "../supervisor/held-signals.ts";
 import type { Identity } from "../supervisor/privileges.ts";
 import { supervise } from "../supervisor/supervisor.ts";
-import { program, temporaryDirectories } from "./context.ts";
+import { program } from "./context.ts";
 import { processLog, STDERR, STDIN } from "./streams.ts";
 import { type Run, told } from "./words.ts";
 
@@ -71,7 +71,7 @@ async function swapAsTold(run: Run, log: Log): Promise<void> {
   } catch (error) {
     throw new FlysqliteError("E_CONFIG", `Cannot make swap: ${describe(error)}`);
   }
-  const loaded = loadSystemCalls({ assets: seaAssets, directories: temporaryDirectories() });
+  const loaded = loadSystemCalls({ assets: seaAssets, directories: temporaryDirectories(process.env["TMPDIR"]) });
   addSwap({ sizeBytes, loaded, uuid: systemRandom.uuid(), log });
 }
 
@@ -94,5 +94,5 @@ async function becomeTold(
 
 function provideNodeIfMissing(): ProvidedNode | undefined {
   if (!isSea() || isInPath(NODE_NAME, process.env["PATH"] ?? "")) return undefined;
-  return provideNode(process.execPath, [...temporaryDirectories(), "/dev/shm"]);
+  return provideNode(process.execPath, [...temporaryDirectories(process.env["TMPDIR"]), "/dev/shm"]);
 }
