@@ -7,14 +7,14 @@
 // Source: https://nodejs.org/docs/latest-v24.x/api/vm.html#scriptcreatecacheddata
 
 import type * as ChildProcess from "node:child_process";
+import type * as FileSystem from "node:fs";
 import { readFileSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import { getAssetKeys, getRawAsset, isSea } from "node:sea";
-import { setFlagsFromString } from "node:v8";
 import { constants, Script } from "node:vm";
 import type { AssetName } from "../src/base/assets.ts";
-import type { FromKeeper } from "../src/base/messages.ts";
-import { KEEPER_ROLE } from "../src/base/roles.ts";
+import { LINE_DESCRIPTOR } from "../src/base/line.ts";
+import { KEEPER_ROLE, startedAs } from "../src/base/roles.ts";
 
 /** As Node itself wraps a script. What `require` is differs in an executable, and is passed on. */
 type Wrapped = (
@@ -64,6 +64,7 @@ const AFTERTHOUGHTS = ["sparkplug", "maglev", "turbofan", "flush-bytecode"];
  * these are on again by then, as they are by default.
  */
 function rehearse(path: string, cache: string, words: readonly string[]): void {
+  const { setFlagsFromString } = process.getBuiltinModule("node:v8"); // an executable has no use for it
   for (const name of AFTERTHOUGHTS) setFlagsFromString(`--no-${name}`);
   const script = compile(readFileSync(path), basename(path));
   let isTaken = false;
@@ -73,14 +74,24 @@ function rehearse(path: string, cache: string, words: readonly string[]): void {
     isTaken = true;
   };
   process.argv = [process.execPath, path, ...words];
-  process.send = (message: FromKeeper) => {
-    if (message.kind === "ready") take();
-    process.exit();
-  };
   process.on("exit", () => {
     if (!isTaken) process.exitCode = 1;
   });
-  run(script, (name) => (name === "node:child_process" ? tellOfApp(take) : require(name)));
+  run(script, (name) => {
+    if (name === "node:child_process") return tellOfApp(take);
+    return name === "node:fs" ? tellOfReady(take) : require(name);
+  });
+}
+
+/** The module with a `writeFileSync` that tells when a keeper says that it is ready, and ends there. */
+function tellOfReady(ready: () => void): typeof FileSystem {
+  const fileSystem: typeof FileSystem = require("node:fs");
+  const write: typeof FileSystem.writeFileSync = (file, data, options) => {
+    if (file !== LINE_DESCRIPTOR) return fileSystem.writeFileSync(file, data, options);
+    ready();
+    process.exit();
+  };
+  return { ...fileSystem, writeFileSync: write };
 }
 
 /** The module with a `spawn` that tells when it is for something else than a keeper. */
@@ -94,5 +105,5 @@ function tellOfApp(launched: () => void): typeof ChildProcess {
 }
 
 const [, , path = "", cache = "", ...words] = process.argv;
-if (isSea()) launch("main");
+if (isSea()) launch(startedAs(process.argv) === "role" ? "others" : "main");
 else rehearse(path, cache, words);

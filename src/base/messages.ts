@@ -1,4 +1,4 @@
-// What the supervisor and the keeper say to each other over IPC.
+// What the supervisor and the keeper say to each other over base/line.ts.
 
 /** The app, as it is to be started. */
 export type Launch = {

@@ -9,3 +9,9 @@ export const MIGRATOR_ROLE = "@migrate";
 
 /** Called by this name, the executable is a Node. */
 export const NODE_NAME = "node";
+
+/** What a process of the executable is for, by its `process.argv`: the app's script, a role of ours, or what its words say. */
+export function startedAs([, called = "", word = ""]: readonly string[]): "node" | "role" | "words" {
+  if (called.slice(called.lastIndexOf("/") + 1) === NODE_NAME) return "node";
+  return word.startsWith("@") ? "role" : "words";
+}

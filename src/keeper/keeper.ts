@@ -1,8 +1,8 @@
 // The data process: prepares the database, says ready, then replicates until it is told to finish.
 
-import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
+import { assert } from "../base/assert.ts";
 import { SOCKET_VARIABLE } from "../base/control.ts";
 import { describe, FlysqliteError, Refusal } from "../base/errors.ts";
 import { debug, warn } from "../base/events.ts";
@@ -30,8 +30,8 @@ import { createStopBudget, lastSync } from "./last-sync.ts";
 
 /** The line to the supervisor. */
 export type Channel = {
-  /** Resolves when the message is on its way: a process that ended before would take the rest of it along. */
-  send(message: FromKeeper): Promise<void>;
+  /** Comes back when the message is on its way: a process may end then. */
+  send(message: FromKeeper): void;
   onMessage(listener: (message: ToKeeper) => void): void;
 };
 
@@ -92,7 +92,7 @@ export async function keep(
     if (!again) await lease?.release(limitedBy(RELEASE_LIMIT_MS));
     throw error;
   }
-  await channel.send({
+  channel.send({
     kind: "ready",
     launch: describeLaunch(planned, { ...context, isReplicating: running !== undefined }),
     restart: settings.restart.value,

@@ -3,8 +3,10 @@
 import { forgetAllocator } from "../base/allocator.ts";
 import { FAILURES, FlysqliteError } from "../base/errors.ts";
 import { info, warn } from "../base/events.ts";
-import type { FromKeeper, ToKeeper } from "../base/messages.ts";
+import type { ToKeeper } from "../base/messages.ts";
+import type { Channel } from "../keeper/keeper.ts";
 import { createContext } from "./context.ts";
+import { createKeeperLine } from "./keeper-line.ts";
 import { processLog } from "./streams.ts";
 import { readCommandLine, type Sidecar } from "./words.ts";
 
@@ -28,22 +30,15 @@ export async function runKeeper(words: readonly string[], { again }: { readonly 
       process.umask(OWN_MASK);
     }
   };
-  const messages: ToKeeper[] = [];
-  let deliver: (message: ToKeeper) => void = (message) => void messages.push(message);
-  process.on("message", (message: ToKeeper) => deliver(message));
-  process.on("disconnect", () => deliver({ kind: "finish" })); // the supervisor died: ship what there is
 
   const { keep } = await import("../keeper/keeper.ts");
-  const channel = {
-    send: (message: FromKeeper) =>
-      new Promise<void>((resolve) => {
-        isReady = true;
-        if (process.send?.(message, () => resolve()) === undefined) resolve();
-      }),
-    onMessage(listener: (message: ToKeeper) => void) {
-      deliver = listener;
-      for (const message of messages.splice(0)) listener(message);
+  const line = createKeeperLine();
+  const channel: Channel = {
+    send(message) {
+      isReady = true;
+      line.send(message);
     },
+    onMessage: line.onMessage,
   };
   try {
     await keep(channel, { ...(await createContext(run, stop.signal)), asApp, again });

@@ -3,7 +3,6 @@
 import { spawn } from "node:child_process";
 import { resolve } from "node:path";
 import { isSea } from "node:sea";
-import { isatty } from "node:tty";
 import { addonDirectories, temporaryDirectories } from "../base/addon.ts";
 import { tellAllocator } from "../base/allocator.ts";
 import { describe, FlysqliteError } from "../base/errors.ts";
@@ -11,6 +10,7 @@ import { type Log, warn } from "../base/events.ts";
 import { KEEPER_AGAIN_ROLE, KEEPER_ROLE, NODE_NAME } from "../base/roles.ts";
 import { seaAssets } from "../base/sea.ts";
 import { systemClock, systemRandom } from "../base/system.ts";
+import { isTerminal } from "../base/terminal.ts";
 import { DEFAULT_VOLUME } from "../config/volume.ts";
 import { isInPath, type ProvidedNode, provideNode, startAtOnce } from "../runtime/provide-node.ts";
 import type { HeldSignals } from "../supervisor/held-signals.ts";
@@ -34,10 +34,10 @@ export async function runSupervisor(run: Run, words: readonly string[], signals:
       const args = [...first, again ? KEEPER_AGAIN_ROLE : KEEPER_ROLE, ...words];
       // Its own session: what a terminal sends to the foreground is for the app.
       const env = tellAllocator(environment);
-      return spawn(file, args, { stdio: ["ignore", STDERR, STDERR, "ipc"], detached: true, env });
+      return spawn(file, args, { stdio: ["ignore", STDERR, STDERR, "pipe"], detached: true, env });
     },
     signals,
-    hasTerminal: isatty(STDIN),
+    hasTerminal: isTerminal(STDIN),
     prepare: (launch) => (node === undefined ? launch : startAtOnce(launch, node)),
     createReaper: async ({ databaseDirectory, isOurs }) => {
       const { loadSystemCalls } = await import("../base/system-calls.ts");

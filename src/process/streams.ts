@@ -1,10 +1,10 @@
 // The standard streams: the log's lines on stderr, answers on stdout, and no secret on either.
 
-import { isatty } from "node:tty";
 import type { FlysqliteError } from "../base/errors.ts";
 import { type Log, warn } from "../base/events.ts";
 import { createRedactor } from "../base/redact.ts";
 import { systemClock } from "../base/system.ts";
+import { isTerminal } from "../base/terminal.ts";
 import type { Flags } from "../cli/arguments.ts";
 import { colourLine, wantsColour } from "../cli/colour.ts";
 import { createLineWriter, type LineWriter, writeAll } from "../cli/line-writer.ts";
@@ -22,7 +22,7 @@ const FLUSH_MS = 200;
 let format = formatTold({});
 
 export const redact = createRedactor(process.env);
-const hasColour = wantsColour(process.env, { isTerminal: isatty(STDERR) });
+const hasColour = wantsColour(process.env, { isTerminal: isTerminal(STDERR) });
 let lines: LineWriter | undefined;
 
 /** The format as far as it is known before all settings are read; a wrong one is told by the keeper. */

@@ -3,8 +3,10 @@
 
 import type { ChildProcess } from "node:child_process";
 import { constants } from "node:os";
+import type { Duplex } from "node:stream";
 import type { Clock } from "../base/context.ts";
 import { debug, type Log, warn } from "../base/events.ts";
+import { encodeMessage, LINE_DESCRIPTOR, onMessages } from "../base/line.ts";
 import type { FromKeeper, Launch } from "../base/messages.ts";
 import { createApp } from "./app.ts";
 import { EXIT_STATUS_NOT_STARTED, onceEnded, sendSignal, tryToStart } from "./child.ts";
@@ -15,7 +17,7 @@ import type { Action, Event, State } from "./states.ts";
 import { INITIAL_STATE, next } from "./table.ts";
 
 export type Supervision = {
-  /** Starts the keeper's process, with an IPC channel; `again` after an earlier one died. */
+  /** Starts the keeper's process, with a line to it; `again` after an earlier one died. */
   readonly startKeeper: (options: { readonly again: boolean }) => ChildProcess;
   readonly signals: HeldSignals;
   /** True where our standard input is a terminal, which the app then shares. */
@@ -90,7 +92,7 @@ export function supervise(supervision: Supervision): Promise<number> {
           break;
         case "tell keeper":
           // A keeper that dies meanwhile is an event of its own.
-          if (keeper?.connected === true) keeper.send(action.message, () => {});
+          if (keeper !== undefined) lineTo(keeper).write(encodeMessage(action.message));
           break;
         case "signal keeper":
           sendSignal(keeper?.pid, action.signal);
@@ -124,7 +126,7 @@ export function supervise(supervision: Supervision): Promise<number> {
     function observeKeeper(child: ChildProcess): void {
       keeper = child;
       if (child.pid !== undefined) ours.add(child.pid);
-      child.on("message", (ready: FromKeeper) => {
+      onMessages(lineTo(child), (ready: FromKeeper) => {
         log(debug("keeper", "ready"));
         handle({ kind: "keeper ready", ready });
         // Late on purpose: by now the app has been started.
@@ -149,6 +151,10 @@ export function supervise(supervision: Supervision): Promise<number> {
     });
     beginKeeper({ again: false });
   });
+}
+
+function lineTo(keeper: ChildProcess): Duplex {
+  return keeper.stdio[LINE_DESCRIPTOR] as Duplex;
 }
 
 function isPassedOn(name: NodeJS.Signals): boolean {

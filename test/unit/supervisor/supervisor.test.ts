@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { FAILURES } from "../../../src/base/errors.ts";
 import type { Event } from "../../../src/base/events.ts";
+import { LINE_DESCRIPTOR } from "../../../src/base/line.ts";
 import type { FromKeeper, Launch } from "../../../src/base/messages.ts";
 import { systemClock } from "../../../src/base/system.ts";
 import { loadSystemCalls } from "../../../src/base/system-calls.ts";
@@ -16,15 +17,18 @@ import { temporaryDirectory } from "../../support/temporary.ts";
 /** Says ready, notes what it is told, and ends when it is told to finish. Standing in for the keeper's process. */
 const KEEPER = `
   import { appendFileSync, readFileSync } from "node:fs";
+  import { Socket } from "node:net";
+  import { createInterface } from "node:readline";
   const { ready, finishStatus } = JSON.parse(readFileSync("keeper.json", "utf8"));
-  process.on("message", ({ kind }) => {
+  const line = new Socket({ fd: ${LINE_DESCRIPTOR} });
+  createInterface({ input: line }).on("line", (message) => {
+    const { kind } = JSON.parse(message);
     appendFileSync("told", kind + " ");
     if (kind === "finish" && finishStatus !== "never") process.exit(finishStatus);
   });
   process.on("SIGTERM", () => process.exit(0));
-  process.on("disconnect", () => process.exit(0));
-  if (ready === undefined) setInterval(() => {}, 1000);
-  else process.send(ready, () => { if (!ready.replicating) process.exit(0); });
+  line.on("close", () => process.exit(0));
+  if (ready !== undefined) line.write(JSON.stringify(ready) + "\\n", () => { if (!ready.replicating) process.exit(0); });
 `;
 
 /** What the apps of these tests begin with: notes of what happens to them, in the order in which it happens. */
@@ -97,7 +101,7 @@ function start({
       again.push(options.again);
       const keeper = spawn(keeperProgram ?? process.execPath, [inside("keeper.mjs")], {
         cwd: directory.path,
-        stdio: ["ignore", "inherit", "inherit", "ipc"],
+        stdio: ["ignore", "inherit", "inherit", "pipe"],
       });
       keepers.push(keeper);
       return keeper;
@@ -222,7 +226,7 @@ describe("supervise", () => {
 
 describe("supervise, with each way in which an app can end", () => {
   /** A keeper that needs no Node: says ready, and waits for its first word. Its channel is a stream of JSON lines. */
-  const SHELL_KEEPER = 'printf "%s\\n" "$1" >&$NODE_CHANNEL_FD; read -r told <&$NODE_CHANNEL_FD';
+  const SHELL_KEEPER = 'printf "%s\\n" "$1" >&3; read -r told <&3';
 
   function end(script: string): Promise<number> {
     const ready: FromKeeper = {
@@ -236,7 +240,7 @@ describe("supervise, with each way in which an app can end", () => {
     return supervise({
       startKeeper: () =>
         spawn("/bin/bash", ["-c", SHELL_KEEPER, "keeper", JSON.stringify(ready)], {
-          stdio: ["ignore", "inherit", "inherit", "ipc"],
+          stdio: ["ignore", "inherit", "inherit", "pipe"],
         }),
       signals: holdSignals(new EventEmitter()),
       hasTerminal: false,
