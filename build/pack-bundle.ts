@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { Header, type HeaderData, Pax } from "tar";
 import { FlysqliteError } from "../src/base/errors.ts";
+import { checksumOf } from "../src/base/sealed.ts";
 import {
   type IndexFile,
   isBundlePath,
@@ -51,7 +52,7 @@ export function packBundle({ manifest, schemaFiles, migrations, lockFile, templa
   const index: IndexFile = {
     formatVersion: 1,
     manifest: manifestText,
-    manifestSha256: sha256(manifestText),
+    manifestChecksum: checksumOf(manifestText),
     bundleSha256: sha256(bundleTar),
     bundleSizeBytes: bundleTar.length,
     ...(template === undefined ? {} : { templateSha256: sha256(template) }),

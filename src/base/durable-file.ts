@@ -1,15 +1,15 @@
 // Small files that appear whole and durable, or not at all.
 
-import { type FileHandle, mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { systemCode } from "./errors.ts";
+import { mkdir, open, readFileSync, removeFile, rename } from "./files.ts";
 
 /** Writes `text` to `path`: after a crash the file has the old content or the new one, never a part. */
 export async function writeDurably(path: string, text: string): Promise<void> {
   const temporary = `${path}.tmp`;
   {
     await using file = await open(temporary, "w", 0o600);
-    await file.writeFile(text);
+    await file.write(text);
     await file.sync();
   }
   await rename(temporary, path);
@@ -18,7 +18,7 @@ export async function writeDurably(path: string, text: string): Promise<void> {
 
 /** Removes a file so that a crash can't bring it back; absent is fine. */
 export async function removeDurably(path: string): Promise<void> {
-  await rm(path, { force: true });
+  await removeFile(path);
   await syncDirectory(dirname(path));
 }
 
@@ -33,10 +33,10 @@ export async function makePrivateDirectory(path: string): Promise<void> {
   await syncDirectory(dirname(path));
 }
 
-/** The file's text, or undefined where there is none. */
-export async function readIfPresent(path: string): Promise<string | undefined> {
+/** The text of a small file, or undefined where there is none. At once: a start reads several, each in a tenth of a millisecond. */
+export function readIfPresent(path: string): string | undefined {
   try {
-    return await readFile(path, "utf8");
+    return readFileSync(path, "utf8");
   } catch (error) {
     if (systemCode(error) === "ENOENT") return undefined;
     throw error;
@@ -45,6 +45,6 @@ export async function readIfPresent(path: string): Promise<string | undefined> {
 
 /** Makes renames, links and removals in `path` durable. */
 export async function syncDirectory(path: string): Promise<void> {
-  await using directory: FileHandle = await open(path);
+  await using directory = await open(path);
   await directory.sync();
 }

@@ -61,7 +61,7 @@ export async function compareWithLive(
 ): Promise<Comparison> {
   let current = restored;
   for (let tries = 0; tries < TRIES; tries += 1) {
-    const state = await readState(stateDirectory(path)); // before the listing, which then has what is acknowledged
+    const state = readState(stateDirectory(path)); // before the listing, which then has what is acknowledged
     const content = await inspectReplica(store, { signal });
     const position = findPosition(path, current, { state, lastTxid: content.lastTxid, address: store.address });
     if (typeof position === "string") return { kind: "not compared", why: position };

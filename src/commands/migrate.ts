@@ -144,7 +144,7 @@ async function readStatus(path: string, bundle: AppBundle, { sqlite }: StepConte
     edited: [],
   } as const;
   if (!hasContent(path)) return { ...status, state: "absent", pending: all };
-  const unfinished = await readUnfinished(path);
+  const unfinished = readUnfinished(path);
   if (unfinished?.phase === "migrate") return { ...status, state: "unfinished", pending: unfinished.names };
   const ledger = readLedgerOf(path, await sqlite(dirname(path)));
   const scripts = new Map((await bundle.migrations()).migrations.map(({ name, sql }) => [name, sql]));

@@ -20,7 +20,7 @@ const REPLICA_LIMIT_MS = 10_000;
 
 export async function lookOffline(path: string, context: StepContext): Promise<OfflineStatus> {
   const databaseBytes = statSync(path, { throwIfNoEntry: false })?.size;
-  const known = await readPositions(stateDirectory(path));
+  const known = readPositions(stateDirectory(path));
   const replica = await lookAtReplica(path, context);
   const missing = missingCommits(path, known, replica?.last);
   const keeper = (await isLocked(path, context)) ? "silent" : "none";

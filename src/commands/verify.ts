@@ -1,9 +1,9 @@
 // `flysqlite verify`: reads all that the replica holds, and says whether it can be restored.
 
-import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { assert } from "../base/assert.ts";
 import { describe, FlysqliteError } from "../base/errors.ts";
 import { formatBytes, formatDuration } from "../base/format.ts";
 import { decodeLtx } from "../replica/ltx/decode.ts";

@@ -5,10 +5,12 @@
 // The archive holds `manifest.json`, `schema.prisma` or files under `schema/`, `migrations/migration_lock.toml`,
 // `migrations/<name>/migration.sql`, and `migrations/<name>/` alone where a migration has no script.
 
+import { isUtf8 } from "node:buffer";
 import { hash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { Assets } from "../base/assets.ts";
 import { describe, FlysqliteError } from "../base/errors.ts";
+import { checksumOf } from "../base/sealed.ts";
 import type { BundledMigration, Manifest, Migration } from "./manifest.ts";
 import { parseManifest } from "./parse-manifest.ts";
 
@@ -29,11 +31,12 @@ export type BundledMigrations = {
   readonly lockFile: string | undefined;
 };
 
-/** `index.json`. The manifest stands in it as text, so that its digest does not depend on how JSON is printed. */
+/** `index.json`. The manifest stands in it as text, so that its checksum does not depend on how JSON is printed. */
 export type IndexFile = {
   readonly formatVersion: 1;
   readonly manifest: string;
-  readonly manifestSha256: string;
+  /** As of base/sealed.ts: each start looks at it. */
+  readonly manifestChecksum: string;
   readonly bundleSha256: string;
   readonly bundleSizeBytes: number;
   readonly templateSha256?: string;
@@ -52,8 +55,9 @@ export const MAX_FILE_SIZE_BYTES = 16 * 1024 * 1024;
 export function readIndex(assets: Assets): BundleIndex | undefined {
   const bytes = assets.read("index.json");
   if (bytes === undefined) return undefined;
-  const { manifest, manifestSha256, ...others } = parseIndexFile(bytes);
-  if (sha256(manifest) !== manifestSha256) throw damaged("the manifest does not have the SHA-256 that the index names");
+  const { manifest, manifestChecksum, ...others } = parseIndexFile(bytes);
+  if (checksumOf(manifest) !== manifestChecksum)
+    throw damaged("the manifest does not have the checksum that the index names");
   const { bundleSha256, bundleSizeBytes, templateSha256 } = others;
   const digests = { bundleSha256, bundleSizeBytes, ...(templateSha256 === undefined ? {} : { templateSha256 }) };
   return { manifest: refusing(() => parseManifest(JSON.parse(manifest))), ...digests };
@@ -122,15 +126,15 @@ function parseIndexFile(bytes: Uint8Array): IndexFile {
     value.formatVersion === 1 &&
     "manifest" in value &&
     typeof value.manifest === "string" &&
-    "manifestSha256" in value &&
-    typeof value.manifestSha256 === "string" &&
+    "manifestChecksum" in value &&
+    typeof value.manifestChecksum === "string" &&
     "bundleSha256" in value &&
     typeof value.bundleSha256 === "string" &&
     "bundleSizeBytes" in value &&
     typeof value.bundleSizeBytes === "number"
   ) {
-    const { manifest, manifestSha256, bundleSha256, bundleSizeBytes } = value;
-    const index = { formatVersion: 1 as const, manifest, manifestSha256, bundleSha256, bundleSizeBytes };
+    const { manifest, manifestChecksum, bundleSha256, bundleSizeBytes } = value;
+    const index = { formatVersion: 1 as const, manifest, manifestChecksum, bundleSha256, bundleSizeBytes };
     if (!("templateSha256" in value)) return index;
     if (typeof value.templateSha256 === "string") return { ...index, templateSha256: value.templateSha256 };
   }
@@ -205,7 +209,8 @@ function findScript(files: ReadonlyMap<string, Uint8Array>, { name, checksum }: 
 
 /** Text as it stands: a byte order mark is kept, as the checksum is made of it, and what isn't UTF-8 is refused. */
 function decodeText(bytes: Uint8Array): string {
-  return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  if (!isUtf8(bytes)) throw damaged("it holds a text that is not UTF-8");
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
 }
 
 function startsWith(bytes: Uint8Array, ascii: string): boolean {

@@ -2,11 +2,11 @@
 // durable before each upload, and how far was captured, written at each capture without waiting for the disk.
 // They are hints that are checked against the log and the replica, never trusted alone.
 
-import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readIfPresent, removeDurably, writeDurably } from "../base/durable-file.ts";
+import { rename, writeFile } from "../base/files.ts";
+import { seal, unseal } from "../base/sealed.ts";
 import type { Position } from "../sqlite/attached.ts";
 import { parsePageSize } from "../sqlite/page.ts";
 import { encodeHeader, type LtxHeader } from "./ltx/header.ts";
@@ -73,8 +73,8 @@ const CAPTURED_FILE_NAME = "captured.json";
 const FORMAT_VERSION = 1;
 
 /** The state in `directory`; undefined where there is none, or none that can be read. */
-export async function readState(directory: string): Promise<ReplicationState | undefined> {
-  const text = await readIfPresent(join(directory, FILE_NAME));
+export function readState(directory: string): ReplicationState | undefined {
+  const text = readIfPresent(join(directory, FILE_NAME));
   return text === undefined ? undefined : parseState(text);
 }
 
@@ -90,7 +90,7 @@ export async function writeState(directory: string, state: ReplicationState): Pr
 /** Notes how far was captured. It outlives the process, but maybe not the power. */
 export async function writeCaptured(directory: string, position: ReplicatedPosition): Promise<void> {
   const path = join(directory, CAPTURED_FILE_NAME);
-  await writeFile(`${path}.tmp`, sealed(JSON.stringify(toStored(position))), { mode: 0o600 });
+  await writeFile(`${path}.tmp`, seal(JSON.stringify(toStored(position))), { mode: 0o600 });
   await rename(`${path}.tmp`, path);
 }
 
@@ -104,8 +104,8 @@ export async function forgetCaptured(directory: string): Promise<void> {
  * The next start then copies the whole database, also where the old log was left beside it and seems to go on.
  */
 export async function forgetPlaces(directory: string): Promise<void> {
-  const captured = await readCaptured(directory);
-  const state = await readState(directory);
+  const captured = readCaptured(directory);
+  const state = readState(directory);
   if (captured !== undefined) await writeCaptured(directory, displaced(captured));
   if (state === undefined) return;
   const { acked, pending } = state;
@@ -132,9 +132,9 @@ export type Remembered = {
 export const NOTHING_REMEMBERED: Remembered = { known: [], begun: [], givenUp: [], durable: NO_TXID };
 
 /** All that `directory` remembers, from both files. */
-export async function readRemembered(directory: string): Promise<Remembered> {
-  const captured = await readCaptured(directory);
-  const state = await readState(directory);
+export function readRemembered(directory: string): Remembered {
+  const captured = readCaptured(directory);
+  const state = readState(directory);
   const known = [captured, state?.pending, state?.acked]
     .filter((position) => position !== undefined)
     .sort((a, b) => (a.txid < b.txid ? 1 : a.txid > b.txid ? -1 : 0));
@@ -143,13 +143,13 @@ export async function readRemembered(directory: string): Promise<Remembered> {
 }
 
 /** The positions in `directory` that copying may go on from, the newest first. */
-export async function readPositions(directory: string): Promise<readonly ReplicatedPosition[]> {
-  return (await readRemembered(directory)).known;
+export function readPositions(directory: string): readonly ReplicatedPosition[] {
+  return readRemembered(directory).known;
 }
 
 /** Notes at a clean end that the replica holds `txid`, so that the next start need not ask whose its newest file is. */
 export async function settleState(directory: string, txid: Txid): Promise<void> {
-  const state = await readState(directory);
+  const state = readState(directory);
   if (state?.pending?.txid !== txid) return;
   const givenUp = state.givenUp?.filter((mark) => mark.txid > txid);
   await writeState(directory, {
@@ -161,12 +161,12 @@ export async function settleState(directory: string, txid: Txid): Promise<void> 
   });
 }
 
-async function readCaptured(directory: string): Promise<ReplicatedPosition | undefined> {
-  const text = await readIfPresent(join(directory, CAPTURED_FILE_NAME));
+function readCaptured(directory: string): ReplicatedPosition | undefined {
+  const text = readIfPresent(join(directory, CAPTURED_FILE_NAME));
   return text === undefined ? undefined : fromStored(unsealed(text));
 }
 
-/** The state as text: a line of JSON, and one with its checksum, as a wrong digit could pass for another position. */
+/** The state as text. */
 export function formatState({
   databaseId,
   replica,
@@ -186,17 +186,13 @@ export function formatState({
     givenUp: givenUp && marksToStored(givenUp),
     durable: durable === undefined ? undefined : formatTxid(durable),
   };
-  return sealed(JSON.stringify(stored));
+  return seal(JSON.stringify(stored));
 }
 
-function sealed(json: string): string {
-  return `${json}\n${createHash("sha256").update(json).digest("hex")}\n`;
-}
-
-/** The value that sealed() wrote; undefined where anything in it is not as it must be. */
+/** The value that was sealed; undefined where anything in it is not as it must be. */
 function unsealed(text: string): unknown {
-  const [json = ""] = text.split("\n", 1);
-  if (text !== sealed(json)) return undefined;
+  const json = unseal(text);
+  if (json === undefined) return undefined;
   try {
     return JSON.parse(json);
   } catch {

@@ -1,10 +1,10 @@
 // Applies what is pending, in a child of its own. A database with data is put back to what it was before where that
 // fails or is cut off, unless the settings say to leave it as Prisma would.
 
-import assert from "node:assert/strict";
 import { closeSync, existsSync, openSync, readSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { dirname } from "node:path";
+import { assert } from "../base/assert.ts";
 import { removeDurably, syncDirectory } from "../base/durable-file.ts";
 import { withNote } from "../base/errors.ts";
 import { info } from "../base/events.ts";
@@ -85,7 +85,7 @@ export function holdBy(
 async function planAfter({ facts, copy, ...plan }: Plan, lastTxid: Txid): Promise<Plan> {
   const { replica } = facts;
   assert(replica !== undefined, "there is a replica where there was a replication");
-  const state = await readState(stateDirectory(facts.database.path));
+  const state = readState(stateDirectory(facts.database.path));
   const databaseId = state?.databaseId ?? replica.databaseId;
   const why = "its log was let go for a migration";
   return {

@@ -23,7 +23,7 @@ function place(databasePath: string): string {
 }
 
 export async function countInterruption(databasePath: string, digest: string): Promise<void> {
-  const known = await readInterruptions(databasePath);
+  const known = readInterruptions(databasePath);
   const count = known?.digest === digest ? known.count + 1 : 1;
   await writeDurably(place(databasePath), `${JSON.stringify({ digest, count })}\n`);
 }
@@ -37,7 +37,7 @@ export async function refuseAfterInterruptions(
   databasePath: string,
   { digest, names }: { readonly digest: string; readonly names: readonly string[] },
 ): Promise<void> {
-  const known = await readInterruptions(databasePath);
+  const known = readInterruptions(databasePath);
   if (known?.digest !== digest || known.count < MAX_INTERRUPTIONS) return;
   throw new FlysqliteError(
     "E_MIGRATE",
@@ -50,8 +50,8 @@ export async function refuseAfterInterruptions(
 }
 
 /** What can't be read is taken for nothing: it only says how often to try. */
-async function readInterruptions(databasePath: string): Promise<Interruptions | undefined> {
-  const text = await readIfPresent(place(databasePath));
+function readInterruptions(databasePath: string): Interruptions | undefined {
+  const text = readIfPresent(place(databasePath));
   if (text === undefined) return undefined;
   try {
     const { digest, count }: Partial<Interruptions> = JSON.parse(text);

@@ -75,7 +75,7 @@ export async function planWhenFree<Planned extends Leasable>(
 export async function requireLeaseStillOurs(databasePath: string, context: StepContext): Promise<void> {
   const store = await storeOf(databasePath, context);
   if (store === undefined || context.settings.fence.value === "off") return;
-  const memory = await readLeaseMemory(stateDirectory(databasePath));
+  const memory = readLeaseMemory(stateDirectory(databasePath));
   const seen = await readLease(store, context);
   if (memory?.replica !== store.address || seen === undefined || seen.content.taking === memory.taking) return;
   throw new FlysqliteError(

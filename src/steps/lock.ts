@@ -1,8 +1,7 @@
 // Keeps a second flysqlite off the same database. SQLite's own file lock does it, on a file of ours: it belongs
 // to the process, and so can't outlive a crash.
 
-import { closeSync, openSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { makePrivateDirectory } from "../base/durable-file.ts";
 import { FlysqliteError } from "../base/errors.ts";
@@ -14,7 +13,7 @@ const PREDECESSOR_TIMEOUT_MS = 5000;
 
 /** Held as long as the process lives, or until it is closed. */
 export async function lockDatabase(databasePath: string, driver: Driver): Promise<Connection> {
-  await mkdir(dirname(databasePath), { recursive: true }); // a url may name a directory that is still to be made
+  mkdirSync(dirname(databasePath), { recursive: true }); // a url may name a directory that is still to be made
   const directory = stateDirectory(databasePath);
   await makePrivateDirectory(directory);
   const path = join(directory, "lock");

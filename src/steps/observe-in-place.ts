@@ -16,14 +16,14 @@ export type InPlaceFacts = Pick<Facts, "database" | "replica" | "lease" | "state
 export async function observeInPlace(path: string, context: StepContext): Promise<InPlaceFacts> {
   const database = lookAtDatabase(path);
   const { replica, lease } = await observeReplica({ fileName: basename(path), databasePath: path }, context);
-  const state = await readState(stateDirectory(path));
+  const state = readState(stateDirectory(path));
   return {
     database,
     replica,
     lease,
     state,
     newest: await observeNewest({ replica, state, databasePath: path }, context),
-    litestream: await readLitestreamState(path),
+    litestream: readLitestreamState(path),
     unborn: existsSync(unbornMark(path)),
   };
 }

@@ -40,7 +40,7 @@ export async function observeReplica(
   const { store, source } = configured;
   if (context.isOffline === true && place?.kind === "s3")
     return { ...nothing, unasked: { address: store.address, source } };
-  const known = databasePath === undefined ? undefined : await readLeaseMemory(stateDirectory(databasePath));
+  const known = databasePath === undefined ? undefined : readLeaseMemory(stateDirectory(databasePath));
   const memory = known?.replica === store.address ? known : undefined;
   const look = settings.fence.value === "off" ? inspectOnly : inspectWithLease;
   const options = { memory, owner: known?.owner };

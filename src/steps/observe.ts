@@ -125,7 +125,7 @@ export async function observeAll(bundle: AppBundle, context: StepContext): Promi
 }
 
 async function findUnfinished({ path, state }: DatabaseFile): Promise<Facts["unfinished"]> {
-  const unfinished = state === "present" ? await readUnfinished(path) : undefined;
+  const unfinished = state === "present" ? readUnfinished(path) : undefined;
   if (unfinished === undefined || unfinished.phase === "leave WAL") return undefined;
   const { phase, names, isNew } = unfinished;
   return { what: phase, names, isNew };

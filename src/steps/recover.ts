@@ -17,7 +17,7 @@ import { type Change, copyPlace, readUnfinished, removeUnfinished } from "./unfi
  * Throws E_MIGRATE where it can't be done: rather than guess, nothing is touched.
  */
 export async function recover(path: string, context: StepContext): Promise<void> {
-  const unfinished = await readUnfinished(path);
+  const unfinished = readUnfinished(path);
   if (unfinished === undefined) return rm(copyPlace(path), { force: true }); // of a restore point that was never used
   if (existsSync(unbornMark(path)) || !existsSync(path)) {
     // It is made anew, or is not there to be put back: somebody removed it.

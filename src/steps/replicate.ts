@@ -78,7 +78,7 @@ export async function replicate(
       databaseId: id,
       lastTxid: replica.lastTxid,
       newest: facts.newest,
-      ...(isOurs ? await readRemembered(directory) : NOTHING_REMEMBERED),
+      ...(isOurs ? readRemembered(directory) : NOTHING_REMEMBERED),
     },
     store,
     local: openFileStore(directory, { random, durable: false }),

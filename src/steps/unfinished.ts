@@ -1,11 +1,11 @@
 // What is written down while a database is changed that may have to be put back: the restore point, and what for. It
 // stands in the state directory from before the first change until the last one is durable.
 
-import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { readIfPresent, removeDurably, writeDurably } from "../base/durable-file.ts";
 import { FlysqliteError } from "../base/errors.ts";
+import { seal, unseal } from "../base/sealed.ts";
 import type { RestorePoint } from "../sqlite/restore-point.ts";
 import { stateDirectory } from "./places.ts";
 
@@ -46,7 +46,7 @@ export function isUnfinished(databasePath: string): boolean {
 
 export async function writeUnfinished(databasePath: string, unfinished: Unfinished): Promise<void> {
   const json = JSON.stringify({ version: FORMAT_VERSION, ...unfinished });
-  await writeDurably(place(databasePath), `${json}\n${checksum(json)}\n`);
+  await writeDurably(place(databasePath), seal(json));
 }
 
 /** From here on nothing is put back any more. */
@@ -56,13 +56,12 @@ export async function removeUnfinished(databasePath: string): Promise<void> {
 }
 
 /** Undefined where nothing is unfinished. Throws E_MIGRATE for a file that is not what was written. */
-export async function readUnfinished(databasePath: string): Promise<Unfinished | undefined> {
+export function readUnfinished(databasePath: string): Unfinished | undefined {
   const path = place(databasePath);
-  const text = await readIfPresent(path);
+  const text = readIfPresent(path);
   if (text === undefined) return undefined;
-  const [json = ""] = text.split("\n", 1);
-  const isWhole = text === `${json}\n${checksum(json)}\n`;
-  const value: unknown = isWhole ? JSON.parse(json) : undefined;
+  const json = unseal(text);
+  const value: unknown = json === undefined ? undefined : JSON.parse(json);
   if (isVersioned(value)) return value;
   throw new FlysqliteError(
     "E_MIGRATE",
@@ -76,8 +75,4 @@ export async function readUnfinished(databasePath: string): Promise<Unfinished |
 /** The checksum vouches for the rest: it was written by this code. */
 function isVersioned(value: unknown): value is Unfinished {
   return typeof value === "object" && value !== null && "version" in value && value.version === FORMAT_VERSION;
-}
-
-function checksum(json: string): string {
-  return createHash("sha256").update(json).digest("hex");
 }

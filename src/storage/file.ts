@@ -1,13 +1,13 @@
 // An object store in a directory: each object is a file, durable once put() has answered.
 
-import assert from "node:assert/strict";
 import type { BigIntStats } from "node:fs";
-import { link, lstat, mkdir, open, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { assert } from "../base/assert.ts";
 import type { Random } from "../base/context.ts";
 import { syncDirectory } from "../base/durable-file.ts";
 import { describe, FlysqliteError, systemCode } from "../base/errors.ts";
+import { link, lstat, mkdir, open, readdir, removeFile, rename, stat, utimes } from "../base/files.ts";
 import { MAX_SMALL_BYTES, type ObjectInfo, type ObjectStore, type PutOptions, type SweepOptions } from "./store.ts";
 
 /** Ends the names of files that are being written. Litestream passes over them too. */
@@ -55,7 +55,7 @@ export function openFileStore(
       try {
         signal.throwIfAborted();
         await using file = await open(path);
-        const found = versionOf(await file.stat({ bigint: true }));
+        const found = versionOf(await file.stat());
         if (version !== undefined && version !== found) return undefined;
       } catch (error) {
         if (systemCode(error) === "ENOENT") return undefined;
@@ -81,9 +81,9 @@ export function openFileStore(
       try {
         signal.throwIfAborted();
         await using file = await open(join(root, key));
-        const stats = await file.stat({ bigint: true });
+        const stats = await file.stat();
         if (stats.size > MAX_SMALL_BYTES) throw new Error(`it has ${stats.size} bytes`);
-        return { bytes: await file.readFile(), version: versionOf(stats) }; // a file is replaced, never changed
+        return { bytes: await file.readAll(), version: versionOf(stats) }; // a file is replaced, never changed
       } catch (error) {
         if (systemCode(error) === "ENOENT") return undefined;
         throw unreachable(`Cannot read "${key}" of "${address}"`, error, signal);
@@ -102,7 +102,7 @@ export function openFileStore(
     async delete(key, { signal }) {
       try {
         signal.throwIfAborted();
-        await rm(join(root, key), { force: true });
+        await removeFile(join(root, key));
       } catch (error) {
         throw unreachable(`Cannot delete "${key}" of "${address}"`, error, signal);
       }
@@ -142,7 +142,7 @@ async function sweepBelow(directory: string, prefix: string, options: SweepOptio
     if (!isOurs(key) && !isOurs(key.slice(0, Math.max(0, key.lastIndexOf("."))))) continue;
     const stats = await statUnlessGone(path);
     if (stats === undefined || stats.ctimeMs >= beforeMs) continue; // its other time may be set already
-    await rm(path, { force: true });
+    await removeFile(path);
     removed += 1;
   }
   return removed;
@@ -236,16 +236,16 @@ async function* readChunks(
 ): AsyncGenerator<Uint8Array> {
   try {
     await using file = await open(path);
-    const stats = await file.stat({ bigint: true });
+    const stats = await file.stat();
     if (version !== undefined && version !== versionOf(stats)) throw new Error("it was replaced while it was read");
     const until = Math.min(end, Number(stats.size));
     for (let at = start; at < until; ) {
       signal.throwIfAborted();
       const chunk = Buffer.allocUnsafe(Math.min(until - at, READ_CHUNK_BYTES));
-      const { bytesRead } = await file.read(chunk, { position: at });
-      if (bytesRead === 0) return; // cut meanwhile: who reads it knows how long it must be
-      yield chunk.subarray(0, bytesRead);
-      at += bytesRead;
+      const length = await file.read(chunk, at);
+      if (length === 0) return; // cut meanwhile: who reads it knows how long it must be
+      yield chunk.subarray(0, length);
+      at += length;
     }
   } catch (error) {
     throw unreachable(`Cannot read "${key}" of "${address}"`, error, signal);
@@ -267,7 +267,7 @@ async function writeObject(
       await using file = await open(temporary, "wx", 0o600);
       for await (const chunk of body) {
         signal.throwIfAborted();
-        await file.writeFile(chunk);
+        await file.write(chunk);
       }
       if (modifiedMs !== undefined) await utimes(temporary, modifiedMs / 1000, modifiedMs / 1000);
       if (durable) await file.sync();
@@ -289,7 +289,7 @@ async function writeObject(
     if (durable) await syncDirectory(directory);
     return version;
   } finally {
-    await rm(temporary, { force: true }); // renamed away by now if all went well
+    await removeFile(temporary); // renamed away by now if all went well
   }
 }
 
@@ -311,7 +311,7 @@ async function replaceVersion({
   const own = await stat(temporary, { bigint: true });
   const claimed = await statIfThere(claim);
   // Both by the file system's clock.
-  if (claimed !== undefined && own.ctimeMs - claimed.ctimeMs > CLAIM_MS) await rm(claim, { force: true });
+  if (claimed !== undefined && own.ctimeMs - claimed.ctimeMs > CLAIM_MS) await removeFile(claim);
   try {
     await link(temporary, claim);
   } catch (error) {
@@ -324,7 +324,7 @@ async function replaceVersion({
     await rename(temporary, target);
     return true;
   } finally {
-    await rm(claim, { force: true });
+    await removeFile(claim);
   }
 }
 

@@ -100,7 +100,7 @@ export function startKeeper({
     const { replica, lease } = await observeReplica({ fileName: basename(path), databasePath: path }, context);
     const isThere = existsSync(path);
     const orphans = SIDE_FILE_SUFFIXES.map((suffix) => `${path}${suffix}`).filter((file) => existsSync(file));
-    const state = await readState(stateDirectory(path));
+    const state = readState(stateDirectory(path));
     return {
       ...laterStart,
       database: { path, state: isThere ? "present" : "absent", sizeBytes: 0, orphans: isThere ? [] : orphans },

@@ -8,14 +8,14 @@ const kernel = new URL("./kernel/", import.meta.url).href;
 
 /** Module of src/, what it imports, and what it gets. */
 const LED = [
-  ["base/durable-file.ts", "node:fs/promises", "fs-promises.ts"],
-  ["replica/state.ts", "node:fs/promises", "fs-promises.ts"],
+  ["base/durable-file.ts", "./files.ts", "files.ts"],
+  ["replica/state.ts", "../base/files.ts", "files.ts"],
   ["replica/image.ts", "node:fs/promises", "fs-restore.ts"],
   ["replica/restore-to.ts", "node:fs/promises", "fs-restore.ts"],
   ["replica/follow.ts", "node:fs", "fs.ts"],
   ["replica/staging.ts", "node:fs", "fs.ts"],
   ["sqlite/attached.ts", "node:fs", "fs.ts"],
-  ["steps/note-restored.ts", "node:fs/promises", "fs-promises.ts"],
+  ["steps/note-restored.ts", "node:fs/promises", "files.ts"],
   ["steps/replicate.ts", "../storage/file.ts", "file-store.ts"],
 ] as const;
 

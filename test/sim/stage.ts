@@ -1,9 +1,9 @@
 // One small database with its app, its keeper and its bucket, no network between them and no time that passes: where a
 // scenario is played, and where things happen between two of its steps. world.ts is the large one, where they are drawn.
 
-import { AssertionError } from "node:assert/strict";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
+import { AssertionError } from "../../src/base/assert.ts";
 import { describe, FlysqliteError } from "../../src/base/errors.ts";
 import type { Event } from "../../src/base/events.ts";
 import { createCatalog } from "../../src/replica/catalog.ts";

@@ -11,8 +11,8 @@ const FILE_NAME = "lease.json";
 export type StoredMemory = LeaseMemory & { readonly replica: string };
 
 /** Undefined where there is none, or none that can be read: then this volume waits as any other. */
-export async function readLeaseMemory(stateDirectory: string): Promise<StoredMemory | undefined> {
-  const text = await readIfPresent(join(stateDirectory, FILE_NAME));
+export function readLeaseMemory(stateDirectory: string): StoredMemory | undefined {
+  const text = readIfPresent(join(stateDirectory, FILE_NAME));
   return text === undefined ? undefined : parseMemory(text);
 }
 

@@ -76,14 +76,14 @@ describe("makePrivateDirectory", () => {
 });
 
 describe("readIfPresent", () => {
-  it("gives the text, nothing where there is no file, and fails where it can't be told", async () => {
+  it("gives the text, nothing where there is no file, and fails where it can't be told", () => {
     using directory = temporaryDirectory();
     const path = join(directory.path, "state.json");
-    expect(await readIfPresent(path)).toBeUndefined();
+    expect(readIfPresent(path)).toBeUndefined();
     writeFileSync(path, "text");
-    expect(await readIfPresent(path)).toBe("text");
+    expect(readIfPresent(path)).toBe("text");
     mkdirSync(join(directory.path, "directory"));
-    await expect(readIfPresent(join(directory.path, "directory"))).rejects.toThrow(systemError("EISDIR"));
+    expect(() => readIfPresent(join(directory.path, "directory"))).toThrow(systemError("EISDIR"));
   });
 });
 

@@ -2,6 +2,7 @@ import { Header, type HeaderData, Pax } from "tar";
 import { describe, expect, it } from "vitest";
 import { packBundle } from "../../../build/pack-bundle.ts";
 import type { Assets } from "../../../src/base/assets.ts";
+import { checksumOf } from "../../../src/base/sealed.ts";
 import { type BundleIndex, readIndex, readMigrations, sha256 } from "../../../src/prisma/bundle.ts";
 import type { Manifest, Migration } from "../../../src/prisma/manifest.ts";
 
@@ -143,7 +144,7 @@ describe("readIndex", () => {
     const index = {
       ...JSON.parse(Buffer.from(packed.indexJson).toString()),
       manifest: text,
-      manifestSha256: sha256(text),
+      manifestChecksum: checksumOf(text),
     };
     return assetsOf({ ...packed, indexJson: Buffer.from(JSON.stringify(index)) });
   };

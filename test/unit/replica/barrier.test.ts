@@ -1,5 +1,5 @@
-import { AssertionError } from "node:assert/strict";
 import { describe, expect, it, vi } from "vitest";
+import { AssertionError } from "../../../src/base/assert.ts";
 import { FlysqliteError } from "../../../src/base/errors.ts";
 import { createBarrier } from "../../../src/replica/barrier.ts";
 import { type Txid, toTxid } from "../../../src/replica/ltx/txid.ts";
@@ -92,7 +92,7 @@ describe("a barrier", () => {
   it.each([
     ["another writer", new FlysqliteError("E_DIVERGED", "was written by someone else")],
     ["no permission", new FlysqliteError("E_REPLICA_DENIED", "access denied")],
-    ["a defect", new AssertionError({ message: "broken" })],
+    ["a defect", new AssertionError("broken")],
   ])("does not try again after %s", async (_, error) => {
     const { barrier, clock, round } = world();
     const waiting = barrier.sync({ signal: never });

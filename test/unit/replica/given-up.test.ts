@@ -95,7 +95,7 @@ describe("an upload of an earlier start that the replica ends with", () => {
     await replica.sync();
     await replica.restart(async () => {
       // Which place in the log that was, is forgotten.
-      const remembered = await readState(replica.stateDirectory);
+      const remembered = readState(replica.stateDirectory);
       if (remembered === undefined) throw new Error("there is no state");
       await writeState(replica.stateDirectory, { ...remembered, acked: undefined, pending: undefined });
       rmSync(join(replica.stateDirectory, "captured.json"));

@@ -80,7 +80,7 @@ describe("replicating under a guard", () => {
     await expect(replica.sync()).rejects.toBe(lost);
     expect(replica.replicator.lastTxid).toBe(1n);
     expect(await rangesAt(replica.store, 0)).toEqual(chain(2));
-    expect((await readState(replica.stateDirectory))?.acked?.txid).toBe(1n);
+    expect(readState(replica.stateDirectory)?.acked?.txid).toBe(1n);
 
     rule.refuse = () => false;
     const last = await replica.app.commit();

@@ -25,7 +25,7 @@ async function stopped(): Promise<Replicated> {
 }
 
 async function stateOf({ stateDirectory }: Replicated): Promise<ReplicationState> {
-  const state = await readState(stateDirectory);
+  const state = readState(stateDirectory);
   if (state === undefined) throw new Error("there is no state");
   return state;
 }

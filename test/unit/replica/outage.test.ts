@@ -307,10 +307,15 @@ describe("a snapshot", () => {
   it("fails where what leads to it was given up meanwhile, as the volume was full", async () => {
     const { state, wrapLocal } = full();
     const upload = Promise.withResolvers<never>();
+    const begun = Promise.withResolvers<void>();
     let blocks = false;
     const wrap = (store: ObjectStore): ObjectStore => ({
       ...store,
-      put: (key, body, options) => (blocks ? upload.promise : store.put(key, body, options)),
+      put(key, body, options) {
+        if (!blocks) return store.put(key, body, options);
+        begun.resolve();
+        return upload.promise;
+      },
     });
     const labels: string[] = [];
     await using replica = await replicated(driver, { wrap, wrapLocal, at: (label) => void labels.push(label) });
@@ -319,6 +324,7 @@ describe("a snapshot", () => {
     await replica.app.commit();
     await replica.capture();
     const blocked = expect(replica.upload()).rejects.toThrow("no route");
+    await begun.promise;
     await replica.app.commit();
     const snapshot = expect(replica.snapshot()).rejects.toThrow("no room for what leads to it");
     await vi.waitFor(() => expect(labels).toContain("snapshot begun"));

@@ -483,11 +483,11 @@ describe("a start on a volume that replicated before", () => {
   it("notes what is under way before it uploads, and keeps the files of level 0 beside the database", async () => {
     await using replica = await replicated(driver);
     await replica.sync();
-    const state = await readState(replica.stateDirectory);
+    const state = readState(replica.stateDirectory);
     expect(state).toMatchObject({ acked: undefined, pending: { txid: 1n }, replica: replica.store.address });
     await replica.app.commit();
     await replica.sync();
-    expect(await readState(replica.stateDirectory)).toMatchObject({ acked: { txid: 1n }, pending: { txid: 2n } });
+    expect(readState(replica.stateDirectory)).toMatchObject({ acked: { txid: 1n }, pending: { txid: 2n } });
     expect(readdirSync(replica.stateDirectory)).toEqual(["captured.json", "ltx", "replication.json"]);
     expect(readdirSync(join(replica.stateDirectory, "ltx/0"))).toHaveLength(2);
   });

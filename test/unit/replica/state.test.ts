@@ -1,7 +1,7 @@
-import { createHash } from "node:crypto";
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { seal } from "../../../src/base/sealed.ts";
 import { toTxid } from "../../../src/replica/ltx/txid.ts";
 import {
   forgetPlaces,
@@ -50,14 +50,14 @@ describe("the state of a replication", () => {
   ] as const)("is read as it was written: %s", async (_, written) => {
     using directory = temporaryDirectory();
     await writeState(directory.path, written);
-    expect(await readState(directory.path)).toEqual(written);
+    expect(readState(directory.path)).toEqual(written);
     expect(readdirSync(directory.path)).toEqual(["replication.json"]);
   });
 
   it("is unknown where there is none", async () => {
     using directory = temporaryDirectory();
-    expect(await readState(directory.path)).toBeUndefined();
-    expect(await readState(join(directory.path, "missing"))).toBeUndefined();
+    expect(readState(directory.path)).toBeUndefined();
+    expect(readState(join(directory.path, "missing"))).toBeUndefined();
   });
 
   it("is unknown after any damage: cut off, or one byte changed, or bytes behind it", async () => {
@@ -77,14 +77,14 @@ describe("the state of a replication", () => {
     expect(parseState(`${text}${text}`)).toBeUndefined();
     using directory = temporaryDirectory();
     writeFileSync(join(directory.path, "replication.json"), "");
-    expect(await readState(directory.path)).toBeUndefined();
+    expect(readState(directory.path)).toBeUndefined();
   });
 
   it("is unknown where it is sound but not understood", () => {
     // As a later release, or a person, might write it: with a right checksum.
     const altered = (change: (stored: Record<string, unknown>) => unknown): string => {
       const stored = JSON.parse(formatState(state).split("\n")[0] ?? "");
-      return formatRaw(JSON.stringify(change(stored)));
+      return seal(JSON.stringify(change(stored)));
     };
     expect(parseState(altered((stored) => stored))).toEqual(state);
     const position = (change: Record<string, unknown>) => (stored: Record<string, unknown>) => ({
@@ -115,11 +115,6 @@ describe("the state of a replication", () => {
   });
 });
 
-/** Text with the checksum that formatState() would give it. */
-function formatRaw(json: string): string {
-  return `${json}\n${createHash("sha256").update(json).digest("hex")}\n`;
-}
-
 describe("forgetPlaces", () => {
   it("keeps how far the history goes, and no place that a database could have", async () => {
     using directory = temporaryDirectory();
@@ -127,12 +122,12 @@ describe("forgetPlaces", () => {
     await writeCaptured(directory.path, { ...inLog, txid: toTxid(0x1236n) });
     await forgetPlaces(directory.path);
     const nowhere = { kind: "file", sizeBytes: 0, modifiedMs: 0 };
-    expect(await readPositions(directory.path)).toEqual([
+    expect(readPositions(directory.path)).toEqual([
       { txid: 0x1236n, pageCount: 77, position: nowhere },
       { txid: 0x1235n, pageCount: 77, position: nowhere },
       { txid: 0x1234n, pageCount: 77, position: nowhere },
     ]);
-    expect(await readState(directory.path)).toMatchObject({ databaseId: "an id", replica: "file:///backup/db" });
+    expect(readState(directory.path)).toMatchObject({ databaseId: "an id", replica: "file:///backup/db" });
   });
 
   it("has nothing to do where nothing is remembered", async () => {

@@ -42,7 +42,7 @@ describe.each(["wal", "delete"] as const)("migrations of a database with a journ
       { text: "a", by: null },
       { text: "b", by: null },
     ]);
-    expect(await readUnfinished(world.path)).toBeUndefined();
+    expect(readUnfinished(world.path)).toBeUndefined();
     expect(modeOf(world)).toEqual([{ journal_mode: mode }]);
     expect(world.told()).toContainEqual(expect.stringMatching(/^restore point: .* nothing copied, in /));
   });
@@ -63,7 +63,7 @@ describe.each(["wal", "delete"] as const)("migrations of a database with a journ
     });
     expect(fingerprint(world.path)).toEqual(before);
     expect(modeOf(world)).toEqual([{ journal_mode: mode }]);
-    expect(await readUnfinished(world.path)).toBeUndefined();
+    expect(readUnfinished(world.path)).toBeUndefined();
     await world.recover(); // has nothing to do
     expect(fingerprint(world.path)).toEqual(before);
     expect(await world.deploy([INIT])).toEqual([]);

@@ -131,7 +131,7 @@ describe("a start that can't put the database back", () => {
     const keeping = createWorld(world.path, driver, { onMigrationFailure: "keep" });
     await keeping.recover();
     expect(fingerprint(world.path)).toEqual(left);
-    expect(await readUnfinished(world.path)).toBeUndefined();
+    expect(readUnfinished(world.path)).toBeUndefined();
   });
 
   it("refuses where what is written down is damaged", async () => {
@@ -179,12 +179,12 @@ describe("recover", () => {
     await writeUnfinished(world.path, { ...change, phase: "migrate" });
     writeFileSync(unbornMark(world.path), "");
     await world.recover();
-    expect(await readUnfinished(world.path)).toBeUndefined();
+    expect(readUnfinished(world.path)).toBeUndefined();
     rmSync(unbornMark(world.path));
     await writeUnfinished(world.path, { ...change, phase: "migrate", isNew: false });
     rmSync(world.path);
     await world.recover();
-    expect(await readUnfinished(world.path)).toBeUndefined();
+    expect(readUnfinished(world.path)).toBeUndefined();
   });
 
   it("sets the rollback journal again where only that is left to do", async () => {
@@ -192,6 +192,6 @@ describe("recover", () => {
     await writeUnfinished(world.path, { phase: "leave WAL" });
     await world.recover();
     expect(world.rows("PRAGMA journal_mode")).toEqual([{ journal_mode: "delete" }]);
-    expect(await readUnfinished(world.path)).toBeUndefined();
+    expect(readUnfinished(world.path)).toBeUndefined();
   });
 });

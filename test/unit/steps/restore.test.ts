@@ -56,7 +56,7 @@ function world(clock: Clock = systemClock) {
       replica: withReplica
         ? { address: store.address, source: "--replica", ...(await inspectReplica(store, { signal })) }
         : undefined,
-      state: await readState(stateDirectory(database)),
+      state: readState(stateDirectory(database)),
       unborn: existsSync(unbornMark(database)),
     };
   };
@@ -201,7 +201,7 @@ describe("restore over a stale volume", () => {
     await expect(start({ onStale: "restore" })).rejects.toMatchObject({ code: "E_REPLICA_CORRUPT" });
     expect(names(database)).toEqual(["app.db", "app.db-wal"]);
     expect(readFileSync(database)).toEqual(before);
-    expect(await readState(stateDirectory(database))).toEqual(state);
+    expect(readState(stateDirectory(database))).toEqual(state);
   });
 });
 
@@ -244,7 +244,7 @@ describe("a database that was restored by hand", () => {
 
   it("is stale where the replica went on since", async () => {
     const { database, start } = await byHand("mine", 5n);
-    const state = await readState(stateDirectory(database));
+    const state = readState(stateDirectory(database));
     if (state?.acked === undefined) throw new Error("nothing is known");
     await writeState(stateDirectory(database), { ...state, acked: { ...state.acked, txid: toTxid(6n) } });
     await expect(start()).rejects.toMatchObject({ code: "E_DIVERGED" });

@@ -78,7 +78,7 @@ describe("seed", () => {
     await run();
     expect(texts()).toEqual(["first", "second"]);
     expect(isUnborn()).toBe(false);
-    expect(await readUnfinished(path)).toBeUndefined();
+    expect(readUnfinished(path)).toBeUndefined();
   });
 
   it("lets a new database count as made where there is no seed", async () => {
@@ -102,12 +102,12 @@ describe("seed", () => {
     });
     expect(fingerprint(path)).toEqual(before);
     expect(isUnborn()).toBe(false); // it is migrated, and needs no more than its seed
-    expect(await readUnfinished(path)).toMatchObject({ phase: "seed", isNew: true });
+    expect(readUnfinished(path)).toMatchObject({ phase: "seed", isNew: true });
     for (let start = 0; start < 2; start += 1) await recover();
     expect(fingerprint(path)).toEqual(before);
     await runAgain();
     expect(texts()).toEqual(["first", "second"]);
-    expect(await readUnfinished(path)).toBeUndefined();
+    expect(readUnfinished(path)).toBeUndefined();
   });
 
   it("is E_SEED where its program is not there", async () => {
@@ -143,7 +143,7 @@ describe("a seed that is postponed", () => {
     const { postpone, isUnborn, path, recover, runAgain, texts } = app();
     await postpone();
     expect(isUnborn()).toBe(false);
-    expect(await readUnfinished(path)).toMatchObject({ phase: "seed", isNew: true });
+    expect(readUnfinished(path)).toMatchObject({ phase: "seed", isNew: true });
     await recover();
     await runAgain();
     expect(texts()).toEqual(["first", "second"]);
@@ -153,7 +153,7 @@ describe("a seed that is postponed", () => {
     const { postpone, finish, path, recover, exec, texts } = app();
     await postpone();
     await finish();
-    expect(await readUnfinished(path)).toBeUndefined();
+    expect(readUnfinished(path)).toBeUndefined();
     exec("INSERT INTO Note (text) VALUES ('by the app')");
     await recover();
     expect(texts()).toEqual(["by the app"]);
@@ -168,7 +168,7 @@ describe("a start after a seed that was cut off", () => {
     exec("PRAGMA journal_mode = WAL; INSERT INTO Note (text) VALUES ('half')");
     await recover();
     expect(fingerprint(path)).toEqual(before);
-    expect(await readUnfinished(path)).toMatchObject({ phase: "seed", isNew: true });
+    expect(readUnfinished(path)).toMatchObject({ phase: "seed", isNew: true });
     await runAgain();
     expect(texts()).toEqual(["first", "second"]);
   });
@@ -182,7 +182,7 @@ describe("a seed by hand", () => {
       const before = fingerprint(path);
       await expect(byHand()).rejects.toMatchObject({ code: "E_SEED" });
       expect(fingerprint(path)).toEqual(before);
-      expect(await readUnfinished(path)).toBeUndefined();
+      expect(readUnfinished(path)).toBeUndefined();
     }
   });
 

@@ -124,7 +124,7 @@ describe("three machines and one lease", () => {
       /** A start looks whether the lease is free, its own, or has not changed for its time. */
       async function look(machine: Machine): Promise<void> {
         machine.found = undefined;
-        const memory = await readLeaseMemory(machine.stateDirectory);
+        const memory = readLeaseMemory(machine.stateDirectory);
         const seen = await readLease(store, { signal });
         const facts = { seen, memory, owner: memory?.owner };
         if (seen !== undefined && standingOf(facts).kind === "held") {
@@ -179,7 +179,7 @@ describe("three machines and one lease", () => {
       async function copy(): Promise<void> {
         const [machine, other] = couple();
         if (machine?.lease === undefined || other === undefined) return;
-        const copied = await readLeaseMemory(machine.stateDirectory);
+        const copied = readLeaseMemory(machine.stateDirectory);
         if (copied === undefined) return;
         for (let renewals = 0; renewals < 2; renewals += 1) {
           pass(TTL_MS * 0.92);

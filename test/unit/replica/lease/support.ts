@@ -100,7 +100,7 @@ export function createVolume({
   const ended = new AbortController();
   onTestFinished(() => ended.abort());
   async function look(): Promise<LeaseFacts> {
-    const memory = await readLeaseMemory(stateDirectory);
+    const memory = readLeaseMemory(stateDirectory);
     return { seen: await readLease(store, { signal }), memory, owner: memory?.owner };
   }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Crc64 } from "../../../../src/replica/ltx/crc64.ts";
+import { Crc64 } from "../../../../src/base/crc64.ts";
 import type { LtxPage } from "../../../../src/replica/ltx/encode.ts";
 import { InputRefused, mergeLtx } from "../../../../src/replica/ltx/merge.ts";
 import { PageIndex } from "../../../../src/replica/ltx/page-frame.ts";

@@ -1,6 +1,7 @@
-// Stands in for node:fs/promises where the product keeps its own small files, and where it removes them:
-// base/durable-file.ts, replica/state.ts, steps/note-restored.ts.
+// Stands in for base/files.ts where the product keeps its own small files, base/durable-file.ts and replica/state.ts,
+// and for node:fs/promises where it removes them, steps/note-restored.ts.
 
+import { processes } from "../life.ts";
 import { noSuchFile } from "../volume.ts";
 import { called, isSimulated, kernel } from "./kernel.ts";
 
@@ -15,9 +16,9 @@ export async function mkdir(): Promise<void> {
   await called();
 }
 
-export async function readFile(path: string): Promise<string> {
-  const { volume } = await called();
-  const bytes = volume.read(path);
+export function readFileSync(path: string): string {
+  processes.getStore()?.live();
+  const bytes = kernel().volume.read(path);
   if (bytes === undefined) throw noSuchFile(path);
   return Buffer.from(bytes).toString("utf8");
 }
@@ -38,11 +39,16 @@ export async function rm(path: string): Promise<void> {
   for (const file of volume.list(path)) volume.remove(file.path);
 }
 
+export async function removeFile(path: string): Promise<void> {
+  const { volume } = await called();
+  volume.remove(path);
+}
+
 /** A file to be written, or a directory to be synced. */
 export async function open(path: string, flags?: string) {
   if (flags === "w") (await forWriting()).volume.write(path, new Uint8Array(0));
   return {
-    writeFile: (text: string) => writeFile(path, text),
+    write: (text: string) => writeFile(path, text),
     async sync(): Promise<void> {
       if (flags === undefined && !isSimulated(path)) return; // where a restore puts the database
       const { volume } = await forWriting();
