@@ -27,6 +27,9 @@ export async function inspectReplica(
   store: ObjectStore,
   { signal }: { readonly signal: AbortSignal },
 ): Promise<ReplicaContent> {
+  // Asked for together with the listing, as a round trip is most of what a start waits for. The listing decides.
+  const early = findIdentity(store, signal);
+  early.catch(() => {});
   const objects = await store.list("", { signal });
   const files: LtxFileInfo[] = [];
   for (const level of LEVELS) {
@@ -37,7 +40,8 @@ export async function inspectReplica(
       if (range !== undefined) files.push({ level, ...range, ...object });
     }
   }
-  const databaseId = objects.some(({ key }) => key === IDENTITY_KEY) ? await readIdentity(store, signal) : undefined;
+  const isClaimed = objects.some(({ key }) => key === IDENTITY_KEY);
+  const databaseId = isClaimed ? ((await early) ?? (await readIdentity(store, signal))) : undefined;
   let lastTxid = NO_TXID;
   for (const { max } of files) if (max > lastTxid) lastTxid = max;
   return { files, v03: listV03(objects), databaseId, lastTxid };
@@ -59,21 +63,29 @@ export async function claimReplica(
 }
 
 async function readIdentity(store: ObjectStore, signal: AbortSignal): Promise<string> {
+  const databaseId = await findIdentity(store, signal);
+  if (databaseId !== undefined) return databaseId;
+  throw unreadable(store);
+}
+
+/** Undefined where there is none. */
+async function findIdentity(store: ObjectStore, signal: AbortSignal): Promise<string | undefined> {
+  const body = await store.get(IDENTITY_KEY, { signal });
+  if (body === undefined) return undefined;
   const chunks: Uint8Array[] = [];
   let sizeBytes = 0;
-  for await (const chunk of (await store.get(IDENTITY_KEY, { signal })) ?? []) {
+  for await (const chunk of body) {
     sizeBytes += chunk.byteLength;
     if (sizeBytes > MAX_IDENTITY_BYTES) break;
     chunks.push(chunk);
   }
   const databaseId = parseIdentity(Buffer.concat(chunks).toString("utf8"));
-  if (databaseId === undefined) {
-    throw new FlysqliteError(
-      "E_REPLICA_CORRUPT",
-      `Cannot read "${IDENTITY_KEY}" of "${store.address}": it names no database`,
-    );
-  }
+  if (databaseId === undefined) throw unreadable(store);
   return databaseId;
+}
+
+function unreadable({ address }: ObjectStore): FlysqliteError {
+  return new FlysqliteError("E_REPLICA_CORRUPT", `Cannot read "${IDENTITY_KEY}" of "${address}": it names no database`);
 }
 
 function parseIdentity(text: string): string | undefined {
