@@ -2,6 +2,7 @@
 // Source: https://esbuild.github.io/api/
 
 import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { type BuildOptions, build, type Plugin } from "esbuild";
 import { FlysqliteError } from "../src/base/errors.ts";
@@ -25,7 +26,7 @@ async function bundlePart(
   await bundle({
     entryPoints: [source],
     outfile: out,
-    plugins,
+    plugins: [...plugins, whenUsed],
     format: "cjs",
     target: "node24",
     supported: { using: true }, // since Node 24.0, which esbuild's table doesn't know
@@ -72,6 +73,42 @@ function apart(name: string): Plugin {
     },
   };
 }
+
+/**
+ * Modules of Node that take one to ten milliseconds to load, while many a start has no use for them. Each is loaded when
+ * something of it is first used.
+ */
+const HEAVY = [
+  "child_process",
+  "crypto",
+  "fs/promises",
+  "http",
+  "https",
+  "net",
+  "stream",
+  "stream/promises",
+  "tty",
+  "zlib",
+];
+
+/** In the place of a heavy module its names, each of which loads it. */
+const whenUsed: Plugin = {
+  name: "when used",
+  setup({ onResolve, onLoad }) {
+    const namespace = "when-used";
+    const heavy = new RegExp(`^(node:)?(${HEAVY.join("|")})$`);
+    onResolve({ filter: heavy }, ({ path, namespace: importer }) =>
+      importer === namespace ? { path, external: true } : { path, namespace },
+    );
+    onLoad({ filter: /./, namespace }, ({ path }) => {
+      const names = JSON.stringify(Object.keys(createRequire(import.meta.filename)(path)));
+      const load = `() => require(${JSON.stringify(path)})[name]`;
+      return {
+        contents: `for (const name of ${names}) Object.defineProperty(exports, name, { enumerable: true, get: ${load} });`,
+      };
+    });
+  },
+};
 
 async function bundle(options: BuildOptions): Promise<void> {
   const { warnings } = await build({

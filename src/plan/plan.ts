@@ -1,6 +1,6 @@
 // What a start will do, as a value: `run --dry` prints it, `run` performs it. Pure.
 
-import assert from "node:assert/strict";
+import { assert } from "../base/assert.ts";
 import { FlysqliteError, toFlysqliteError } from "../base/errors.ts";
 import type { Step } from "../base/events.ts";
 import { formatBytes, formatCount, formatDuration } from "../base/format.ts";

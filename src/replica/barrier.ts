@@ -1,7 +1,7 @@
 // Waiting until everything that was committed so far is in the replica. Those who wait at the same time share one
 // upload, as commits share an fsync.
 
-import { AssertionError } from "node:assert/strict";
+import { AssertionError } from "../base/assert.ts";
 import type { Clock } from "../base/context.ts";
 import { FlysqliteError } from "../base/errors.ts";
 import type { Txid } from "./ltx/txid.ts";

@@ -3,9 +3,9 @@
 //
 // Capturing and uploading are two loops, so that a store that is slow or away never keeps the log from being emptied.
 
-import { AssertionError } from "node:assert/strict";
 import { type FSWatcher, watch } from "node:fs";
 import { basename, dirname } from "node:path";
+import { AssertionError } from "../base/assert.ts";
 import type { Clock, Random } from "../base/context.ts";
 import { describe, FlysqliteError } from "../base/errors.ts";
 import { info, type Log, warn } from "../base/events.ts";

@@ -3,10 +3,10 @@
 // What is written is copied and goes to the disk in the background, so that the disk works while the next pages are
 // decompressed. It arrives in the order in which it was written.
 
-import assert from "node:assert/strict";
 import { readSync, statfsSync, writeSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
+import { assert } from "../base/assert.ts";
 import { FlysqliteError } from "../base/errors.ts";
 import { DATABASE_HEADER_SIZE, decodeDatabaseHeader } from "../sqlite/header.ts";
 import type { PageNumber, PageSize } from "../sqlite/page.ts";

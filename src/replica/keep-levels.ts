@@ -1,8 +1,8 @@
 // Keeps a replica's levels: compacts, asks for snapshots and deletes, each when it is due. For an idle database it asks
 // the store for nothing.
 
-import { AssertionError } from "node:assert";
 import { once } from "node:events";
+import { AssertionError } from "../base/assert.ts";
 import type { At, Clock, Random } from "../base/context.ts";
 import { describe, FlysqliteError } from "../base/errors.ts";
 import { debug, type Log, warn } from "../base/events.ts";

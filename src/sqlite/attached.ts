@@ -8,8 +8,8 @@
 // - No file descriptor of the database is ever closed while SQLite has it open, as closing any of them drops
 //   all of the process's POSIX locks on it: https://sqlite.org/howtocorrupt.html, section 2.2.
 
-import assert from "node:assert/strict";
 import { closeSync, fdatasyncSync, fstatSync, openSync, readSync, statSync } from "node:fs";
+import { assert, fail } from "../base/assert.ts";
 import type { At } from "../base/context.ts";
 import { describe, FlysqliteError, systemCode } from "../base/errors.ts";
 import { type Connection, type Driver, isBusy, SqliteError } from "./driver.ts";
@@ -353,7 +353,7 @@ export function attach(path: string, { driver, at }: { readonly driver: Driver; 
     try {
       beginRead(reader);
     } catch (error) {
-      assert.fail(`the hold on the log of "${path}" was lost: ${describe(error)}`);
+      fail(`the hold on the log of "${path}" was lost: ${describe(error)}`);
     }
   }
 

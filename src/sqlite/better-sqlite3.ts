@@ -1,9 +1,9 @@
 // The driver on better-sqlite3.
 // Source: https://github.com/WiseLibs/better-sqlite3/blob/master/docs/api.md
 
-import assert from "node:assert/strict";
 import { resolve } from "node:path";
 import type { Addon } from "../base/addon.ts";
+import { assert } from "../base/assert.ts";
 import { describe, systemCode } from "../base/errors.ts";
 import { type Connection, type Driver, type Row, SqliteError, type SqlValue } from "./driver.ts";
 import { claimProcess } from "./one-library.ts";

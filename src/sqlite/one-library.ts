@@ -2,7 +2,7 @@
 // closes any descriptor of a file, all its locks on that file are gone, and a second library can't know.
 // Source: https://sqlite.org/howtocorrupt.html, section 2.2.1 "Multiple copies of SQLite linked into the same application"
 
-import assert from "node:assert/strict";
+import { assert } from "../base/assert.ts";
 import type { Driver } from "./driver.ts";
 
 let library: Driver["name"] | undefined;

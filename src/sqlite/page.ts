@@ -1,7 +1,7 @@
 // Pages of a SQLite database: their numbers, their sizes, and the one page that is never used.
 // Source: SQLite file format, sections 1.2 and 1.3.2, https://sqlite.org/fileformat2.html
 
-import assert from "node:assert/strict";
+import { assert } from "../base/assert.ts";
 import type { Brand } from "../base/brand.ts";
 
 /** A page of the database, counted from 1. */

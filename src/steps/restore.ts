@@ -1,7 +1,7 @@
 // Puts the database on the volume where there is none: from the replica, or by making room for a new one.
 
-import assert from "node:assert/strict";
 import { basename, dirname } from "node:path";
+import { assert } from "../base/assert.ts";
 import { makePrivateDirectory, removeDurably, writeDurably } from "../base/durable-file.ts";
 import { info, warn } from "../base/events.ts";
 import { formatBytes, formatDuration } from "../base/format.ts";

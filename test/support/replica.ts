@@ -59,7 +59,7 @@ export async function decideStart(
   }: { readonly path: string; readonly stateDirectory: string; readonly databaseId: string },
 ): Promise<Start> {
   const content = await inspectReplica(store, { signal: never });
-  const state = await readState(stateDirectory);
+  const state = readState(stateDirectory);
   const newest = state && (await readNewest(store, { content, state, signal: never }));
   const copy = decideCopy({
     database: { path, state: existsSync(path) ? "present" : "absent" },
@@ -74,6 +74,6 @@ export async function decideStart(
     databaseId: content.databaseId ?? databaseId,
     lastTxid: content.lastTxid,
     newest,
-    ...(await readRemembered(stateDirectory)),
+    ...readRemembered(stateDirectory),
   };
 }

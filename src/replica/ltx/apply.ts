@@ -2,7 +2,7 @@
 // place by restore-to.ts.
 // Source: Litestream 0.5, merging of LTX files and restore
 
-import assert from "node:assert/strict";
+import { assert } from "../../base/assert.ts";
 import { FlysqliteError } from "../../base/errors.ts";
 import { lockPage, type PageSize, toPageNumber } from "../../sqlite/page.ts";
 import { type DownloadOptions, downloadInOrder } from "../downloads.ts";
@@ -65,7 +65,7 @@ export async function applyLtx({
       },
     });
     if (noSpace !== undefined) throw noSpace; // now that the file, which says the size, is known to be sound
-    assert(header.max === max);
+    assert(header.max === max, "the end of a file is the end of its header");
   }
   assert(newest !== undefined, "a plan has at least one file");
   const kept = Math.min(before?.pageCount ?? 0, smallestPageCount);

@@ -1,9 +1,9 @@
 // One page of an LTX file, decompressed. The order of the pages is decode.ts's concern.
 // Source: superfly/ltx, format version 3
 
+import type { Crc64 } from "../../base/crc64.ts";
 import type { PageSize } from "../../sqlite/page.ts";
 import { corrupt } from "./corrupt.ts";
-import type { Crc64 } from "./crc64.ts";
 import { decompressBlock, Lz4Error, maxCompressedSize } from "./lz4.ts";
 import { decodeFrame, maxFrameSize } from "./lz4-frame.ts";
 import { PAGE_HEADER_SIZE } from "./page-frame.ts";

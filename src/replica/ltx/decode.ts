@@ -1,12 +1,12 @@
 // LTX files, read: a stream of bytes in, pages out, and everything verified that the format lets one verify.
 // Source: superfly/ltx, format version 3; Litestream 0.5
 
-import assert from "node:assert/strict";
+import { assert } from "../../base/assert.ts";
+import { Crc64 } from "../../base/crc64.ts";
 import type { FlysqliteError } from "../../base/errors.ts";
 import { parsePageNumber } from "../../sqlite/page.ts";
 import { ByteWindow } from "./byte-window.ts";
 import { corrupt } from "./corrupt.ts";
-import { Crc64 } from "./crc64.ts";
 import { decodePage, maxPageFrameSize } from "./decode-page.ts";
 import type { LtxPage } from "./encode.ts";
 import { decodeHeader, LTX_HEADER_SIZE, type LtxHeader } from "./header.ts";

@@ -1,10 +1,10 @@
 // LTX files, written: values in, chunks of bytes out. Who stores them and under which name is not decided here.
 // Source: superfly/ltx, format version 3
 
-import assert from "node:assert/strict";
+import { assert, fail } from "../../base/assert.ts";
+import { Crc64 } from "../../base/crc64.ts";
 import type { PageNumber } from "../../sqlite/page.ts";
 import { release } from "../release.ts";
-import { Crc64 } from "./crc64.ts";
 import { encodeHeader, LTX_HEADER_SIZE, type LtxHeader } from "./header.ts";
 import { compressBlock, maxCompressedSize } from "./lz4.ts";
 import { encodeFrame, maxWrittenFrameSize } from "./lz4-frame.ts";
@@ -179,7 +179,7 @@ function encodeTrailer({ indexSize, checksum }: { readonly indexSize: number; re
 }
 
 function assertSound(problem: string | undefined): void {
-  assert(problem === undefined, problem);
+  if (problem !== undefined) fail(problem);
 }
 
 function concat(parts: readonly Uint8Array[]): Uint8Array {

@@ -1,7 +1,7 @@
 // The header of an LTX file: which transactions the file holds, and of which database.
 // Source: superfly/ltx, format version 3; Litestream 0.5
 
-import assert from "node:assert/strict";
+import { assert } from "../../base/assert.ts";
 import { type PageSize, parsePageSize } from "../../sqlite/page.ts";
 import { corrupt } from "./corrupt.ts";
 import { FIRST_TXID, type Txid, toTxid } from "./txid.ts";
@@ -51,7 +51,10 @@ export function isSnapshot(header: LtxHeader): boolean {
 export function encodeHeader(header: LtxHeader): Uint8Array {
   const { min, max, wal } = header;
   assert(min >= FIRST_TXID && min <= max, `no range of transactions: ${min} to ${max}`);
-  assert(Number.isInteger(header.commit) && header.commit >= 0 && header.commit <= 0xff_ff_ff_ff);
+  assert(
+    Number.isInteger(header.commit) && header.commit >= 0 && header.commit <= 0xff_ff_ff_ff,
+    `no page count: ${header.commit}`,
+  );
   assert(Number.isSafeInteger(header.timestampMs), `no time: ${header.timestampMs}`);
   assert(isWalRange(wal), `no range of a write-ahead log: ${wal.offsetBytes}, ${wal.sizeBytes} bytes`);
   const bytes = new Uint8Array(LTX_HEADER_SIZE);

@@ -1,7 +1,7 @@
 // LZ4 blocks: the compressor and a decompressor that trusts nothing. Frames around blocks are in lz4-frame.ts.
 // Source: LZ4 block format, https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md
 
-import assert from "node:assert/strict";
+import { assert } from "../../base/assert.ts";
 
 /** Most bytes that compressBlock takes, so that every distance fits its 16 bits. */
 export const MAX_BLOCK_INPUT = 65536;
@@ -53,7 +53,7 @@ export function compressBlock({
   readonly at: number;
 }): number {
   const length = source.byteLength;
-  assert(length <= MAX_BLOCK_INPUT && target.byteLength - at >= maxCompressedSize(length));
+  assert(length <= MAX_BLOCK_INPUT && target.byteLength - at >= maxCompressedSize(length), "a block has room");
   const view = new DataView(source.buffer, source.byteOffset, length);
   const matchEnd = length - LAST_LITERALS;
   const searchEnd = length - LAST_MATCH_START;

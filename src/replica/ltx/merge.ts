@@ -1,8 +1,8 @@
 // Several LTX files made into one, which leads to the same state as applying them one after the other.
 // Source: superfly/ltx, compaction of format version 3; Litestream 0.5, levels
 
-import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
+import { assert } from "../../base/assert.ts";
 import { FlysqliteError } from "../../base/errors.ts";
 import type { PageNumber } from "../../sqlite/page.ts";
 import { LtxReader } from "./decode.ts";
@@ -90,7 +90,7 @@ async function* mergePages(
   { header, encoder }: { readonly header: LtxHeader; readonly encoder: LtxEncoder },
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const last = files.at(-1);
-  assert(last !== undefined);
+  assert(last !== undefined, "a merge has files");
   const order = new PageOrder(header);
   let taken = 0;
   for (const file of files) await file.advance();

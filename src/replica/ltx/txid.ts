@@ -1,7 +1,7 @@
 // Transaction ids: the counter that orders everything in a replica.
 // Source: superfly/ltx, format version 3
 
-import assert from "node:assert/strict";
+import { assert } from "../../base/assert.ts";
 import type { Brand } from "../../base/brand.ts";
 import { FlysqliteError } from "../../base/errors.ts";
 

@@ -2,7 +2,7 @@
 // Segments are fetched and decompressed elsewhere.
 // Source: https://sqlite.org/fileformat2.html#the_write_ahead_log, section 4; Litestream 0.3, replica layout
 
-import assert from "node:assert/strict";
+import { assert } from "../../base/assert.ts";
 import { FlysqliteError } from "../../base/errors.ts";
 import { type PageNumber, type PageSize, parsePageNumber } from "../../sqlite/page.ts";
 import {

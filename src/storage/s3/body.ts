@@ -2,7 +2,7 @@
 //
 // Bytes are copied: whoever yields a chunk may use its memory again, and we may have to send it again.
 
-import assert from "node:assert/strict";
+import { assert } from "../../base/assert.ts";
 
 export type Body = {
   /** The next bytes: `limitBytes`, or fewer where the body ends. `into` is filled where it is large enough. */

@@ -4,9 +4,9 @@
 // checked, the content where the answer's ETag is its MD5.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 
-import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
+import { assert } from "../../base/assert.ts";
 import { FlysqliteError } from "../../base/errors.ts";
 import { type GetOptions, MAX_SMALL_BYTES, type Versioned } from "../store.ts";
 import { type S3Client, wholeAnswer } from "./client.ts";

@@ -5,7 +5,7 @@
 // its own object, and answers that the condition doesn't hold. That is told as false; the caller reads and compares.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
 
-import assert from "node:assert/strict";
+import { assert } from "../../base/assert.ts";
 import type { PutOptions } from "../store.ts";
 import { openBody } from "./body.ts";
 import { type S3Client, wholeAnswer } from "./client.ts";

@@ -155,7 +155,7 @@ describe("the live database, compared with its restored replica", () => {
     await using live = await replicated();
     await live.sync();
     const restored = await live.restore();
-    const known = await readState(live.state);
+    const known = readState(live.state);
     if (known === undefined) return expect.fail("the replicator keeps a state");
     const file = join(live.state, "replication.json");
     const why = async () => {

@@ -1,10 +1,10 @@
-import { AssertionError } from "node:assert";
 import { execFileSync } from "node:child_process";
 import { copyFileSync, existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { appendFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
+import { AssertionError } from "../../../src/base/assert.ts";
 import { attach, type Position } from "../../../src/sqlite/attached.ts";
 import { SqliteError } from "../../../src/sqlite/driver.ts";
 import { SQLITE_BUSY } from "../../../src/sqlite/result-codes.ts";
