@@ -105,5 +105,5 @@ function tellOfApp(launched: () => void): typeof ChildProcess {
 }
 
 const [, , path = "", cache = "", ...words] = process.argv;
-if (isSea()) launch(startedAs(process.argv) === "role" ? "others" : "main");
+if (isSea()) launch(["role", "command"].includes(startedAs(process.argv)) ? "others" : "main");
 else rehearse(path, cache, words);

@@ -10,7 +10,6 @@ import {
   MAX_BUNDLE_ENTRIES,
   MAX_BUNDLE_SIZE_BYTES,
   MAX_FILE_SIZE_BYTES,
-  sha256,
 } from "../src/prisma/bundle.ts";
 import type { Manifest, Migration } from "../src/prisma/manifest.ts";
 
@@ -53,9 +52,9 @@ export function packBundle({ manifest, schemaFiles, migrations, lockFile, templa
     formatVersion: 1,
     manifest: manifestText,
     manifestChecksum: checksumOf(manifestText),
-    bundleSha256: sha256(bundleTar),
+    bundleChecksum: checksumOf(bundleTar),
     bundleSizeBytes: bundleTar.length,
-    ...(template === undefined ? {} : { templateSha256: sha256(template) }),
+    ...(template === undefined ? {} : { templateChecksum: checksumOf(template) }),
   };
   return { indexJson: Buffer.from(JSON.stringify(index)), bundleTar, template };
 }

@@ -7,12 +7,14 @@ import { systemCode } from "./errors.ts";
 
 export const { readFileSync } = fs;
 
+export const copyFile = promisify(fs.copyFile);
 export const link = promisify(fs.link);
 export const lstat = promisify(fs.lstat);
 export const mkdir = promisify(fs.mkdir);
 export const readdir = promisify(fs.readdir);
 export const rename = promisify(fs.rename);
 export const stat = promisify(fs.stat);
+export const statfs = promisify(fs.statfs);
 export const utimes = promisify(fs.utimes);
 export const writeFile = promisify(fs.writeFile);
 
@@ -33,7 +35,7 @@ export async function removeFile(path: string): Promise<void> {
   }
 }
 
-/** An open file, closed when it is disposed of. */
+/** An open file. It is closed when it is disposed of, and at no other time. */
 export class OpenFile implements AsyncDisposable {
   readonly #descriptor: number;
 

@@ -10,8 +10,22 @@ export const MIGRATOR_ROLE = "@migrate";
 /** Called by this name, the executable is a Node. */
 export const NODE_NAME = "node";
 
-/** What a process of the executable is for, by its `process.argv`: the app's script, a role of ours, or what its words say. */
-export function startedAs([, called = "", word = ""]: readonly string[]): "node" | "role" | "words" {
+/** Words that begin a command of ours, done by hand. */
+export const COMMAND_WORDS: readonly string[] = [
+  "doctor",
+  "restore",
+  "snapshots",
+  "verify",
+  "migrate",
+  "seed",
+  "replicate",
+  "status",
+  "sync",
+];
+
+/** What a process of the executable is for, by its `process.argv`: "app" is what any other words may begin. */
+export function startedAs([, called = "", word = ""]: readonly string[]): "node" | "role" | "command" | "app" {
   if (called.slice(called.lastIndexOf("/") + 1) === NODE_NAME) return "node";
-  return word.startsWith("@") ? "role" : "words";
+  if (word.startsWith("@")) return "role";
+  return COMMAND_WORDS.includes(word) ? "command" : "app";
 }

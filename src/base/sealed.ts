@@ -14,7 +14,8 @@ export function unseal(text: string): string | undefined {
   return text === seal(json) ? json : undefined;
 }
 
-/** The CRC-64 of the text's UTF-8, as 16 lower case hex digits. */
-export function checksumOf(text: string): string {
-  return new Crc64().update(Buffer.from(text)).digest().toString(16).padStart(16, "0");
+/** The CRC-64 of bytes or of a text's UTF-8, as 16 lower case hex digits. */
+export function checksumOf(content: string | Uint8Array): string {
+  const bytes = typeof content === "string" ? Buffer.from(content) : content;
+  return new Crc64().update(bytes).digest().toString(16).padStart(16, "0");
 }

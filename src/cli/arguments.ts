@@ -124,6 +124,7 @@ const DATABASE_FLAGS = [
   "seed",
   "seed-timeout",
 ] as const satisfies readonly Flag[];
+
 /** Those that say how to replicate a database without an app. */
 const IN_PLACE_FLAGS = [...REPLICA_FLAGS, "sync-interval", "stop-timeout"] as const satisfies readonly Flag[];
 

@@ -17,11 +17,11 @@ import { parseManifest } from "./parse-manifest.ts";
 /** What the executable says of its bundle. */
 export type BundleIndex = {
   readonly manifest: Manifest;
-  /** SHA-256 of the archive, 64 lower case hex digits. */
-  readonly bundleSha256: string;
+  /** Of the archive, as of base/sealed.ts: it is to notice damage, and no module has to be loaded for it. */
+  readonly bundleChecksum: string;
   readonly bundleSizeBytes: number;
-  /** Where there is a template database: its SHA-256, likewise. */
-  readonly templateSha256?: string;
+  /** Where there is a template database: its checksum, likewise. */
+  readonly templateChecksum?: string;
 };
 
 export type BundledMigrations = {
@@ -35,11 +35,10 @@ export type BundledMigrations = {
 export type IndexFile = {
   readonly formatVersion: 1;
   readonly manifest: string;
-  /** As of base/sealed.ts: each start looks at it. */
   readonly manifestChecksum: string;
-  readonly bundleSha256: string;
+  readonly bundleChecksum: string;
   readonly bundleSizeBytes: number;
-  readonly templateSha256?: string;
+  readonly templateChecksum?: string;
 };
 
 /** Ten times what the largest Prisma projects hold in schema and migrations, and no burden for a small machine. */
@@ -58,8 +57,8 @@ export function readIndex(assets: Assets): BundleIndex | undefined {
   const { manifest, manifestChecksum, ...others } = parseIndexFile(bytes);
   if (checksumOf(manifest) !== manifestChecksum)
     throw damaged("the manifest does not have the checksum that the index names");
-  const { bundleSha256, bundleSizeBytes, templateSha256 } = others;
-  const digests = { bundleSha256, bundleSizeBytes, ...(templateSha256 === undefined ? {} : { templateSha256 }) };
+  const { bundleChecksum, bundleSizeBytes, templateChecksum } = others;
+  const digests = { bundleChecksum, bundleSizeBytes, ...(templateChecksum === undefined ? {} : { templateChecksum }) };
   return { manifest: refusing(() => parseManifest(JSON.parse(manifest))), ...digests };
 }
 
@@ -68,12 +67,12 @@ export function readIndex(assets: Assets): BundleIndex | undefined {
  * goes: a start that makes a database is not made with a damaged executable.
  */
 export function readTemplate(assets: Assets, index: BundleIndex): Uint8Array | undefined {
-  if (index.templateSha256 === undefined) return undefined;
+  if (index.templateChecksum === undefined) return undefined;
   readVerified(assets, index);
   const bytes = assets.read("template.db");
   if (bytes === undefined) throw damaged("template.db is missing");
-  if (sha256(bytes) !== index.templateSha256) {
-    throw damaged("template.db does not have the SHA-256 that the index names");
+  if (checksumOf(bytes) !== index.templateChecksum) {
+    throw damaged("template.db does not have the checksum that the index names");
   }
   return bytes;
 }
@@ -128,21 +127,21 @@ function parseIndexFile(bytes: Uint8Array): IndexFile {
     typeof value.manifest === "string" &&
     "manifestChecksum" in value &&
     typeof value.manifestChecksum === "string" &&
-    "bundleSha256" in value &&
-    typeof value.bundleSha256 === "string" &&
+    "bundleChecksum" in value &&
+    typeof value.bundleChecksum === "string" &&
     "bundleSizeBytes" in value &&
     typeof value.bundleSizeBytes === "number"
   ) {
-    const { manifest, manifestChecksum, bundleSha256, bundleSizeBytes } = value;
-    const index = { formatVersion: 1 as const, manifest, manifestChecksum, bundleSha256, bundleSizeBytes };
-    if (!("templateSha256" in value)) return index;
-    if (typeof value.templateSha256 === "string") return { ...index, templateSha256: value.templateSha256 };
+    const { manifest, manifestChecksum, bundleChecksum, bundleSizeBytes } = value;
+    const index = { formatVersion: 1 as const, manifest, manifestChecksum, bundleChecksum, bundleSizeBytes };
+    if (!("templateChecksum" in value)) return index;
+    if (typeof value.templateChecksum === "string") return { ...index, templateChecksum: value.templateChecksum };
   }
   throw damaged("index.json is not an index of this version of flysqlite");
 }
 
 /** The archive's bytes, when they are the ones that the index was made with. */
-function readVerified(assets: Assets, { bundleSha256, bundleSizeBytes }: BundleIndex): Uint8Array {
+function readVerified(assets: Assets, { bundleChecksum, bundleSizeBytes }: BundleIndex): Uint8Array {
   const bytes = assets.read("bundle.tar");
   if (bytes === undefined) throw damaged("bundle.tar is missing");
   if (bytes.length !== bundleSizeBytes) {
@@ -151,7 +150,7 @@ function readVerified(assets: Assets, { bundleSha256, bundleSizeBytes }: BundleI
   if (bytes.length > MAX_BUNDLE_SIZE_BYTES) {
     throw damaged(`bundle.tar has ${bytes.length} bytes, more than ${MAX_BUNDLE_SIZE_BYTES}`);
   }
-  if (sha256(bytes) !== bundleSha256) throw damaged("bundle.tar does not have the SHA-256 that the index names");
+  if (checksumOf(bytes) !== bundleChecksum) throw damaged("bundle.tar does not have the checksum that the index names");
   return bytes;
 }
 

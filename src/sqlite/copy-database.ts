@@ -1,12 +1,12 @@
 // A copy of a database's file, for a restore point that can't be had otherwise. Nobody may write to the database
 // meanwhile, and its log must be empty.
 
-import { createHash, type Hash } from "node:crypto";
 import { constants } from "node:fs";
-import { copyFile, type FileHandle, open, rm, statfs, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { Crc64 } from "../base/crc64.ts";
 import { syncDirectory } from "../base/durable-file.ts";
 import { FlysqliteError } from "../base/errors.ts";
+import { copyFile, type OpenFile, open, removeFile, statfs, writeFile } from "../base/files.ts";
 import { formatBytes } from "../base/format.ts";
 
 export type DatabaseCopy = {
@@ -24,12 +24,12 @@ const MARGIN_BYTES = 16 * 1024 * 1024;
  * Copies to `to`, in place of what is there, durably. Reads the copy back and compares. Throws E_MIGRATE where there is
  * no room for it.
  *
- * The handle on the database is never closed: that would drop the process's locks on it.
+ * The database's file is never closed: that would drop the process's locks on it.
  */
 export async function copyDatabase(from: string, to: string): Promise<DatabaseCopy> {
-  await rm(to, { force: true });
-  const source = keep(await open(from, "r"));
-  const { size: sizeBytes } = await source.stat();
+  await removeFile(to);
+  const source = await open(from);
+  const sizeBytes = Number((await source.stat()).size);
   const shared = await sharesBlocks(to);
   // This one closes the database, and so gives up the locks on it; by then the copy is made.
   if (shared) await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE_FORCE);
@@ -38,14 +38,6 @@ export async function copyDatabase(from: string, to: string): Promise<DatabaseCo
   await copy.sync();
   await syncDirectory(dirname(to));
   return { sizeBytes, shared };
-}
-
-/** Handles of databases; one that is collected would be closed. */
-const kept: FileHandle[] = [];
-
-function keep(handle: FileHandle): FileHandle {
-  kept.push(handle);
-  return handle;
 }
 
 /** Whether the file system there can. Tried on files of our own, as a failed try on the database would close it. */
@@ -58,11 +50,11 @@ async function sharesBlocks(path: string): Promise<boolean> {
   } catch {
     return false;
   } finally {
-    for (const probe of [one, other]) await rm(probe, { force: true });
+    for (const probe of [one, other]) await removeFile(probe);
   }
 }
 
-async function copyVerified(source: FileHandle, to: string, sizeBytes: number): Promise<void> {
+async function copyVerified(source: OpenFile, to: string, sizeBytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(dirname(to));
   if (bavail * bsize < sizeBytes + MARGIN_BYTES) {
     throw new FlysqliteError(
@@ -72,26 +64,26 @@ async function copyVerified(source: FileHandle, to: string, sizeBytes: number): 
     );
   }
   await using copy = await open(to, "wx", 0o600);
-  const written = createHash("sha256");
+  const written = new Crc64();
   for await (const chunk of chunksOf(source)) {
     written.update(chunk);
-    await copy.writeFile(chunk);
+    await copy.write(chunk);
   }
   await copy.sync();
-  await using again = await open(to, "r");
-  const read: Hash = createHash("sha256");
+  await using again = await open(to);
+  const read = new Crc64();
   for await (const chunk of chunksOf(again)) read.update(chunk);
-  if (!read.digest().equals(written.digest())) {
+  if (read.digest() !== written.digest()) {
     throw new FlysqliteError("E_MIGRATE", `Cannot make a restore point: the copy "${to}" differs from the database`);
   }
 }
 
-async function* chunksOf(file: FileHandle): AsyncGenerator<Uint8Array> {
+async function* chunksOf(file: OpenFile): AsyncGenerator<Uint8Array> {
   const buffer = new Uint8Array(CHUNK_BYTES);
   for (let position = 0; ; ) {
-    const { bytesRead } = await file.read(buffer, 0, buffer.byteLength, position);
-    if (bytesRead === 0) return;
-    position += bytesRead;
-    yield buffer.subarray(0, bytesRead);
+    const length = await file.read(buffer, position);
+    if (length === 0) return;
+    position += length;
+    yield buffer.subarray(0, length);
   }
 }

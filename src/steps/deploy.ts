@@ -2,12 +2,12 @@
 // fails or is cut off, unless the settings say to leave it as Prisma would.
 
 import { closeSync, existsSync, openSync, readSync } from "node:fs";
-import { open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { assert } from "../base/assert.ts";
 import { removeDurably, syncDirectory } from "../base/durable-file.ts";
 import { withNote } from "../base/errors.ts";
 import { info } from "../base/events.ts";
+import { open } from "../base/files.ts";
 import { formatCount, formatDuration } from "../base/format.ts";
 import type { Plan } from "../plan/plan.ts";
 import { findJournalPragma } from "../prisma/journal-pragmas.ts";

@@ -1,10 +1,10 @@
 // Makes a new database from the template that the build made: all migrations are applied in it already. Its ledger gets
 // ids and times of its own, as if they had been applied here.
 
-import { open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { syncDirectory } from "../base/durable-file.ts";
 import { FlysqliteError } from "../base/errors.ts";
+import { open, removeFile, rename } from "../base/files.ts";
 import { LEDGER_TABLE } from "../prisma/ledger.ts";
 import type { BundledMigration } from "../prisma/manifest.ts";
 import type { Connection, Driver } from "../sqlite/driver.ts";
@@ -24,10 +24,10 @@ export type TemplateUse = {
 /** Makes the database at `path`, whole and durable, or not at all. Throws E_BUNDLE for a template of other migrations. */
 export async function makeFromTemplate(path: string, template: Uint8Array, use: TemplateUse): Promise<void> {
   const temporary = join(stateDirectory(path), "new.db");
-  for (const suffix of ["", ...SIDE_FILE_SUFFIXES]) await rm(`${temporary}${suffix}`, { force: true });
+  for (const suffix of ["", ...SIDE_FILE_SUFFIXES]) await removeFile(`${temporary}${suffix}`);
   {
     await using file = await open(temporary, "wx", 0o640);
-    await file.writeFile(template);
+    await file.write(template);
   }
   {
     using connection = use.driver.open(temporary, { busyTimeoutMs: 0 });

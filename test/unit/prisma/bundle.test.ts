@@ -189,7 +189,7 @@ describe("readMigrations", () => {
     const flipped = Buffer.from(packed.bundleTar);
     flipped[700] = (flipped[700] ?? 0) ^ 1;
     const attempts: [Uint8Array | undefined, string][] = [
-      [flipped, "SHA-256"],
+      [flipped, "checksum"],
       [packed.bundleTar.subarray(0, 1024), "has 1024 bytes where the index names"],
       [Buffer.concat([packed.bundleTar, Buffer.alloc(512)]), "where the index names"],
       [undefined, "bundle.tar is missing"],
@@ -202,7 +202,7 @@ describe("readMigrations", () => {
 
   /** Reads an archive whose hashes are all right, as one would be that an attacker made with an executable around it. */
   const readHostile = async (archive: Uint8Array) => {
-    const index = { manifest, bundleSha256: sha256(archive), bundleSizeBytes: archive.length };
+    const index = { manifest, bundleChecksum: checksumOf(archive), bundleSizeBytes: archive.length };
     return readMigrations({ read: () => archive }, index);
   };
 
