@@ -59,14 +59,17 @@ describe.each(["bucket", "directory"] as const)("two machines and a %s", (kind) 
     await first.ready();
     await a.write();
     await acknowledged(a, "a1");
-    const before = (await store.list("", { signal })).map(({ key }) => key);
+    // Machine a may merge its files meanwhile, which it does at each half of a minute.
+    const isMerged = (key: string) => key.startsWith(`${store.levelDirectory(1)}/`);
+    const keys = async () => (await store.list("", { signal })).map(({ key }) => key).filter((key) => !isMerged(key));
+    const before = await keys();
     const second = b.start({ times: HASTY });
     expect(await second.ended).toBe(76);
     expect(second.output()).toMatch(
       /E_FENCED: Cannot start: machine "a", since \S+, epoch 1, writes to .*, and did not end/,
     );
     expect(readdirSync(b.volume)).toEqual([]);
-    expect((await store.list("", { signal })).map(({ key }) => key)).toEqual(before);
+    expect(await keys()).toEqual(before);
     expect(await leaseOf(store)).toMatchObject({ epoch: 1, machine: "a", state: "held" });
 
     await a.write();
