@@ -5,6 +5,7 @@ import { FlysqliteError } from "../base/errors.ts";
 import { hasHistory, inspectReplica, type ReplicaContent } from "../replica/inspect.ts";
 import { openBundle } from "../steps/app-bundle.ts";
 import type { StepContext } from "../steps/context.ts";
+import { toldPath } from "../steps/find-database.ts";
 import { locateDatabase } from "../steps/observe.ts";
 import type { ObjectStore } from "../storage/store.ts";
 
@@ -45,8 +46,13 @@ export function requireHistory({ store, content }: FoundReplica): void {
   });
 }
 
-/** The database's file name. Where nothing depends on it, an app that can't be found is no reason to fail. */
+/**
+ * The database's file name: of the one that is told, wherever that is, or the app's. Where nothing depends on it, an app
+ * that can't be found is no reason to fail.
+ */
 async function findName(context: StepContext, { required }: { readonly required: boolean }): Promise<string> {
+  const told = toldPath(context);
+  if (told !== undefined) return basename(told);
   try {
     return basename(await findDatabase(context));
   } catch (error) {

@@ -52,8 +52,11 @@ function isInUse(path: string): boolean {
   return existsSync(path) || existsSync(stateDirectory(path));
 }
 
-/** SQLite puts its side files beside the file that a link leads to, and so do we. */
-function toldPath({ settings }: StepContext): string | undefined {
+/**
+ * The place that --database or litestream.yml tells; undefined where neither does. SQLite puts its side files beside the
+ * file that a link leads to, and so do we.
+ */
+export function toldPath({ settings }: StepContext): string | undefined {
   const override = (settings.databaseUrl ?? settings.litestreamPath)?.value;
   if (override === undefined) return undefined;
   const { path } = resolveDatabaseUrl({
