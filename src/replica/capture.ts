@@ -33,6 +33,9 @@ const SEAL_FROM: Length = { frames: 4000, bytes: 16 * 1024 * 1024 };
 /** More than this is not copied into the database file while writers wait, but once before, while they add to it. */
 const SEAL_UP_TO: Length = { frames: 8000, bytes: 32 * 1024 * 1024 };
 
+/** But for a log of this length, as on a machine that is short of processors: writers would be ahead again by then. */
+const WAIT_FROM: Length = { frames: 11_000, bytes: 44 * 1024 * 1024 };
+
 /**
  * From here on our hold is moved off the log's start, where it was left when the log was emptied: well before an app
  * begins to think of a checkpoint, which our hold there would let it prepare and not make, at each commit.
@@ -234,7 +237,8 @@ export function createCapturer({
    */
   async function shorten(signal: AbortSignal): Promise<void> {
     if (!isAtLeast(CHECKPOINT_FROM)) return;
-    if (!isAtLeast(SEAL_FROM) || isAtLeast(SEAL_UP_TO, uncheckpointed())) {
+    const isTooMuch = isAtLeast(SEAL_UP_TO, uncheckpointed()) && !isAtLeast(WAIT_FROM);
+    if (!isAtLeast(SEAL_FROM) || isTooMuch) {
       attached.checkpoint();
       await moveOn(signal);
     }
