@@ -11,7 +11,7 @@ export const MIGRATOR_ROLE = "@migrate";
 export const NODE_NAME = "node";
 
 /** Words that begin a command of ours, done by hand. */
-export const COMMAND_WORDS: readonly string[] = [
+export const COMMAND_WORDS = [
   "doctor",
   "restore",
   "snapshots",
@@ -21,11 +21,11 @@ export const COMMAND_WORDS: readonly string[] = [
   "replicate",
   "status",
   "sync",
-];
+] as const;
 
 /** What a process of the executable is for, by its `process.argv`: "app" is what any other words may begin. */
 export function startedAs([, called = "", word = ""]: readonly string[]): "node" | "role" | "command" | "app" {
   if (called.slice(called.lastIndexOf("/") + 1) === NODE_NAME) return "node";
   if (word.startsWith("@")) return "role";
-  return COMMAND_WORDS.includes(word) ? "command" : "app";
+  return COMMAND_WORDS.some((one) => one === word) ? "command" : "app";
 }

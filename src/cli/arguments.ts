@@ -2,6 +2,7 @@
 
 import { parseArgs } from "node:util";
 import { describe, FlysqliteError } from "../base/errors.ts";
+import { COMMAND_WORDS } from "../base/roles.ts";
 import { FLAGS, type Flag, SWITCHES } from "../config/settings.ts";
 
 export type CommandLine =
@@ -91,19 +92,7 @@ export type CommandLine =
   | { readonly kind: "build" };
 
 /** Commands that have a page of help of their own. */
-export const HELP_TOPICS = [
-  "doctor",
-  "init",
-  "restore",
-  "snapshots",
-  "verify",
-  "migrate",
-  "seed",
-  "replicate",
-  "status",
-  "sync",
-  "completion",
-] as const;
+export const HELP_TOPICS = ["init", ...COMMAND_WORDS, "completion"] as const;
 
 export type HelpTopic = (typeof HELP_TOPICS)[number];
 
