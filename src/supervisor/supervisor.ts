@@ -92,7 +92,7 @@ export function supervise(supervision: Supervision): Promise<number> {
           break;
         case "tell keeper":
           // A keeper that dies meanwhile is an event of its own.
-          if (keeper !== undefined) lineTo(keeper).write(encodeMessage(action.message));
+          if (keeper !== undefined) lineTo(keeper)?.write(encodeMessage(action.message));
           break;
         case "signal keeper":
           sendSignal(keeper?.pid, action.signal);
@@ -126,13 +126,15 @@ export function supervise(supervision: Supervision): Promise<number> {
     function observeKeeper(child: ChildProcess): void {
       keeper = child;
       if (child.pid !== undefined) ours.add(child.pid);
-      onMessages(lineTo(child), (ready: FromKeeper) => {
+      const line = lineTo(child);
+      const ready = (ready: FromKeeper) => {
         log(debug("keeper", "ready"));
         handle({ kind: "keeper ready", ready });
         // Late on purpose: by now the app has been started.
         reaper ??= createReaper({ databaseDirectory: ready.databaseDirectory, isOurs: (pid) => ours.has(pid) });
         reap();
-      });
+      };
+      if (line !== undefined) onMessages(line, ready);
       onceEnded(child, (exitStatus, error) => {
         if (child.pid !== undefined) ours.delete(child.pid);
         if (error !== undefined) log(warn("keeper", `cannot start the keeper: ${error.message}`));
@@ -153,8 +155,9 @@ export function supervise(supervision: Supervision): Promise<number> {
   });
 }
 
-function lineTo(keeper: ChildProcess): Duplex {
-  return keeper.stdio[LINE_DESCRIPTOR] as Duplex;
+/** Undefined where the process could not be made, for want of descriptors. */
+function lineTo({ stdio }: Partial<ChildProcess>): Duplex | undefined {
+  return stdio?.[LINE_DESCRIPTOR] as Duplex | undefined;
 }
 
 function isPassedOn(name: NodeJS.Signals): boolean {

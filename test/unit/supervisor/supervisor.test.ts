@@ -205,6 +205,26 @@ describe("supervise", () => {
     expect(warnings()).toEqual([expect.stringContaining("cannot start the keeper: ")]);
   });
 
+  it("says why where no descriptors are left for the keeper's streams", async () => {
+    const texts: string[] = [];
+    const exitStatus = await supervise({
+      startKeeper() {
+        // As Node gives it then: without streams.
+        const child = Object.assign(new EventEmitter(), { pid: undefined }) as unknown as ChildProcess;
+        process.nextTick(() => child.emit("error", new Error("spawn EMFILE")));
+        return child;
+      },
+      signals: holdSignals(new EventEmitter()),
+      hasTerminal: false,
+      createReaper: async () => undefined,
+      suspend: () => {},
+      clock: systemClock,
+      log: ({ text }) => void texts.push(text),
+    });
+    expect(exitStatus).toBe(127);
+    expect(texts).toEqual(["cannot start the keeper: spawn EMFILE"]);
+  });
+
   it("ends with E_FINAL_SYNC's status where the app ended with 0 and the last sync failed", async () => {
     const { exitStatus } = start({ app: "clearInterval(stay);", finishStatus: 75 });
     expect(await exitStatus).toBe(FAILURES.E_FINAL_SYNC.exitStatus);
