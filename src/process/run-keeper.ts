@@ -38,7 +38,11 @@ export async function runKeeper(words: readonly string[], { again }: { readonly 
       isReady = true;
       line.send(message);
     },
-    onMessage: line.onMessage,
+    onMessage: (listener) =>
+      line.onMessage((message) => {
+        if (isReady || again) return listener(message);
+        stop.abort(new Error("the supervisor died")); // all that there is to tell before an app runs
+      }),
   };
   try {
     await keep(channel, { ...(await createContext(run, stop.signal)), asApp, again });

@@ -1,9 +1,12 @@
 // The machine dies while the app writes. The volume must have every acknowledged row; the replica alone a prefix.
 
-import { cpSync } from "node:fs";
+import { cpSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { createBox, type Running } from "../support/box.ts";
+import { createBox, ROOT, type Running } from "../support/box.ts";
+import { startFlysqlite } from "../support/flysqlite.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
 
 /** Posts rows one after the other until the container is gone; gives the texts that were acknowledged. */
 async function writeUntilGone(running: Running): Promise<readonly string[]> {
@@ -72,5 +75,37 @@ describe("a machine that dies in the middle of writes", () => {
     const third = await box.start();
     expect(await rows(third)).toEqual([...before, "row after"]);
     expect(await third.stop()).toBe(0);
+  });
+});
+
+// Elsewhere than as PID 1, whose death ends all of a container's processes.
+describe("a supervisor that is killed", () => {
+  function start(words: readonly string[]) {
+    const directory = temporaryDirectory();
+    const [volume, replica] = [join(directory.path, "volume"), join(directory.path, "replica")];
+    for (const made of [volume, replica]) mkdirSync(made);
+    const settings = ["--volume", volume, "--replica", `file://${replica}/db`, "--seed", "true"];
+    return { running: startFlysqlite([...settings, ...words], { directory: join(ROOT, "test/app") }), directory };
+  }
+
+  it("leaves a keeper that ships what there is, and ends", async () => {
+    const { running, directory } = start(["/bin/sh", "-c", "echo an app is up; sleep 2"]);
+    using _ = directory;
+    await running.line(/an app is up/);
+    await running.kill(); // comes back when the keeper and the app have ended too
+    expect(running.output()).toMatch(/everything is in the replica/);
+  });
+
+  it("takes a start along that is under way", async () => {
+    const { running, directory } = start([
+      "--before-launch",
+      "echo a hook is up; sleep 60",
+      "/bin/echo",
+      "an app is up",
+    ]);
+    using _ = directory;
+    await running.line(/a hook is up/);
+    await running.kill();
+    expect(running.output()).not.toMatch(/an app is up|failed/);
   });
 });
