@@ -85,7 +85,9 @@ describe("a supervisor that is killed", () => {
     const [volume, replica] = [join(directory.path, "volume"), join(directory.path, "replica")];
     for (const made of [volume, replica]) mkdirSync(made);
     const settings = ["--volume", volume, "--replica", `file://${replica}/db`, "--seed", "true"];
-    return { running: startFlysqlite([...settings, ...words], { directory: join(ROOT, "test/app") }), directory };
+    const environment = { TMPDIR: directory.path }; // it may be killed while an addon of it is there
+    const running = startFlysqlite([...settings, ...words], { environment, directory: join(ROOT, "test/app") });
+    return { running, directory };
   }
 
   it("leaves a keeper that ships what there is, and ends", async () => {
