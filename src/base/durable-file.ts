@@ -33,7 +33,10 @@ export async function makePrivateDirectory(path: string): Promise<void> {
   await syncDirectory(dirname(path));
 }
 
-/** The text of a small file, or undefined where there is none. At once: a start reads several, each in a tenth of a millisecond. */
+/**
+ * The text of a small file, or undefined where there is none. At once: a start reads several, and waiting for a thread
+ * takes longer than reading.
+ */
 export function readIfPresent(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8");

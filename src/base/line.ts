@@ -2,7 +2,7 @@
 // descriptor. Node's own channel does the same, but loads four to five milliseconds of modules into each process that
 // has one, before its first line runs.
 
-import type { Duplex } from "node:stream";
+import type { Readable } from "node:stream";
 
 /** The keeper's end of the line, right behind its standard streams. */
 export const LINE_DESCRIPTOR = 3;
@@ -12,7 +12,7 @@ export function encodeMessage(message: object): string {
 }
 
 /** Calls back with each message that comes. A line that breaks is the other's end, which is told by other means. */
-export function onMessages<Message>(line: Duplex, listener: (message: Message) => void): void {
+export function onMessages<Message>(line: Readable, listener: (message: Message) => void): void {
   let rest = "";
   line.setEncoding("utf8");
   line.on("error", () => {});

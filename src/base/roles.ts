@@ -1,5 +1,7 @@
 // The words by which this program starts itself in another role.
 
+import { basename } from "node:path";
+
 export const KEEPER_ROLE = "@keeper";
 
 /** A keeper under an app that runs already. */
@@ -25,7 +27,7 @@ export const COMMAND_WORDS = [
 
 /** What a process of the executable is for, by its `process.argv`: "app" is what any other words may begin. */
 export function startedAs([, called = "", word = ""]: readonly string[]): "node" | "role" | "command" | "app" {
-  if (called.slice(called.lastIndexOf("/") + 1) === NODE_NAME) return "node";
+  if (basename(called) === NODE_NAME) return "node";
   if (word.startsWith("@")) return "role";
   return COMMAND_WORDS.some((one) => one === word) ? "command" : "app";
 }

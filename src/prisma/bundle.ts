@@ -172,7 +172,7 @@ async function readArchive(bytes: Uint8Array): Promise<ReadonlyMap<string, Uint8
     entry.on("end", () => files.set(entry.path, Buffer.concat(chunks)));
     files.set(entry.path, Buffer.alloc(0));
   });
-  refusing(() => parser.end(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)));
+  refusing(() => parser.end(bufferOf(bytes)));
   return files;
 }
 
@@ -209,7 +209,12 @@ function findScript(files: ReadonlyMap<string, Uint8Array>, { name, checksum }: 
 /** Text as it stands: a byte order mark is kept, as the checksum is made of it, and what isn't UTF-8 is refused. */
 function decodeText(bytes: Uint8Array): string {
   if (!isUtf8(bytes)) throw damaged("it holds a text that is not UTF-8");
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
+  return bufferOf(bytes).toString("utf8");
+}
+
+/** The same bytes, not a copy. */
+function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
 }
 
 function startsWith(bytes: Uint8Array, ascii: string): boolean {

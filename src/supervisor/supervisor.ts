@@ -127,20 +127,21 @@ export function supervise(supervision: Supervision): Promise<number> {
       keeper = child;
       if (child.pid !== undefined) ours.add(child.pid);
       const line = lineTo(child);
-      const ready = (ready: FromKeeper) => {
-        log(debug("keeper", "ready"));
-        handle({ kind: "keeper ready", ready });
-        // Late on purpose: by now the app has been started.
-        reaper ??= createReaper({ databaseDirectory: ready.databaseDirectory, isOurs: (pid) => ours.has(pid) });
-        reap();
-      };
-      if (line !== undefined) onMessages(line, ready);
+      if (line !== undefined) onMessages(line, becomeReady);
       onceEnded(child, (exitStatus, error) => {
         if (child.pid !== undefined) ours.delete(child.pid);
         if (error !== undefined) log(warn("keeper", `cannot start the keeper: ${error.message}`));
         handle({ kind: "keeper ended", exitStatus });
         reap();
       });
+    }
+
+    function becomeReady(ready: FromKeeper): void {
+      log(debug("keeper", "ready"));
+      handle({ kind: "keeper ready", ready });
+      // Late on purpose: by now the app has been started.
+      reaper ??= createReaper({ databaseDirectory: ready.databaseDirectory, isOurs: (pid) => ours.has(pid) });
+      reap();
     }
 
     function reap(): void {

@@ -33,15 +33,15 @@ export async function rename(from: string, to: string): Promise<void> {
   volume.rename(from, to);
 }
 
-export async function rm(path: string): Promise<void> {
-  const { volume } = await called();
-  volume.remove(path);
-  for (const file of volume.list(path)) volume.remove(file.path);
-}
-
 export async function removeFile(path: string): Promise<void> {
   const { volume } = await called();
   volume.remove(path);
+}
+
+export async function rm(path: string): Promise<void> {
+  await removeFile(path);
+  const { volume } = kernel();
+  for (const file of volume.list(path)) volume.remove(file.path);
 }
 
 /** A file to be written, or a directory to be synced. */

@@ -8,9 +8,8 @@ import {
   syncDirectory,
   writeDurably,
 } from "../../../src/base/durable-file.ts";
+import { systemError } from "../../support/system-error.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
-
-const systemError = (code: string) => expect.objectContaining({ code });
 
 describe("writeDurably", () => {
   it("writes a file that only its owner can read, and leaves nothing beside it", async () => {

@@ -2,9 +2,8 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { open, removeFile } from "../../../src/base/files.ts";
+import { systemError } from "../../support/system-error.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
-
-const systemError = (code: string) => expect.objectContaining({ code });
 
 describe("an open file", () => {
   it("is written piece after piece, and read back from anywhere", async () => {

@@ -245,8 +245,8 @@ describe("supervise", () => {
 });
 
 describe("supervise, with each way in which an app can end", () => {
-  /** A keeper that needs no Node: says ready, and waits for its first word. Its channel is a stream of JSON lines. */
-  const SHELL_KEEPER = 'printf "%s\\n" "$1" >&3; read -r told <&3';
+  /** A keeper that needs no Node: says ready, and waits for its first word. Its line is one of JSON. */
+  const SHELL_KEEPER = `printf "%s\\n" "$1" >&${LINE_DESCRIPTOR}; read -r told <&${LINE_DESCRIPTOR}`;
 
   function end(script: string): Promise<number> {
     const ready: FromKeeper = {
